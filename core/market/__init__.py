@@ -1,0 +1,1 @@
+"""Pure market state machines: bars, order book, tape. No I/O."""

@@ -1,0 +1,1 @@
+"""Postgres: batched writes, disk spool, migrations, queries."""

@@ -1,0 +1,1 @@
+"""The five series: buffers, adapter, publisher, distributor, freshness."""

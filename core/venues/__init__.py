@@ -1,0 +1,1 @@
+"""Connections to the venues, and the one manager that owns them."""

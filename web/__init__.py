@@ -1,0 +1,1 @@
+"""The dashboard: pages, the feed, the HTTP API."""
