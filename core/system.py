@@ -1,0 +1,322 @@
+"""`System`: builds, starts and stops all parts in order, and answers for them. All that the web knows of the engine."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+
+from core.base.clock import Clock, SystemClock
+from core.base.errors import FatalError, StorageUnavailable
+from core.base.latency import LatencyHistogram
+from core.base.loop_thread import LoopThread, watch_loop_lag
+from core.base.settings import Settings
+from core.base.supervise import Supervisor
+from core.domain.health import Source
+from core.embedded import EmbeddedServers, check_postgres, check_redis
+from core.monitoring.incidents import IncidentLog
+from core.monitoring.process import ProcessMonitor
+from core.monitoring.slo import Inputs, success_metrics
+from core.storage.settings_store import SettingsStore
+from core.storage.unified_data_storage import UnifiedDataStorage
+from core.stream.parallel_distributor import DataType, Policy
+from core.stream.unified_data_stream import UnifiedDataStream
+from core.switchboard import LockedToggle, Switchboard
+from core.venues.centralized_data_manager import CentralizedDataManager
+from core.venues.endpoints import Endpoints, choose_endpoints
+from core.venues.venue_process import VenueProcess
+
+__all__ = ["FatalError", "LatencyHistogram", "LockedToggle", "StorageUnavailable", "System"]
+
+logger = logging.getLogger(__name__)
+
+
+class System:
+    """Everything but the web. `start` and `stop` block and may be called once each, from any thread."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.stream = UnifiedDataStream(settings.stream, self.clock)
+        self.source = Source.SIMULATED
+        self.source_detail = ""
+        self.database_url = settings.database_url
+        self.redis_url = settings.redis_url or settings.scanner.redis_url
+        self.started = False
+        self.fatal = threading.Event()
+        self.fatal_error: str | None = None
+        self._servers = EmbeddedServers(
+            settings.data_dir, want_postgres=not self.database_url, want_redis=not self.redis_url
+        )
+        self._switchboard = Switchboard(self._set_consumer)
+        self._incidents = IncidentLog(self.clock)
+        self._process = ProcessMonitor(self.clock)
+        self._pixels = LatencyHistogram()
+        #: layer -> statistics of a cache
+        self._caches: dict[str, Callable[[], dict[str, Any]]] = {}
+        self._venue_process: VenueProcess | None = None
+        self._storage: UnifiedDataStorage | None = None
+        self._store: SettingsStore | None = None
+        self._manager: CentralizedDataManager | None = None
+        self._engine: LoopThread | None = None
+        self._first_candle_ms: float | None = None
+        self._stopped = False
+
+    # ---- life
+
+    def start(self) -> None:
+        """Servers, storage, venue, engine. Raises FatalError with one clear line; what was started is stopped again."""
+        try:
+            endpoints = self._prepare()
+            self.source, self.source_detail = endpoints.source, endpoints.detail
+            self.stream.source = endpoints.source
+            assert self.database_url is not None
+            self._storage = UnifiedDataStorage(self.database_url, self.settings.storage, self.settings.data_dir, self.clock)
+            self._storage.start()
+            self._store = SettingsStore(self.database_url, self.clock)
+            with contextlib.suppress(StorageUnavailable):
+                self._switchboard.apply(self._store.all())
+            self._manager = CentralizedDataManager(
+                self.settings, endpoints, self.stream, self.clock, self._switchboard.is_enabled
+            )
+            self._engine = LoopThread("engine", self._run_engine)
+            self._engine.start()
+            self.started = True
+        except BaseException:
+            self.stop()
+            raise
+
+    def _prepare(self) -> Endpoints:
+        """Start servers and find the market side by side; returns where the market is."""
+        with ThreadPoolExecutor(4, thread_name_prefix="start") as pool:
+            servers = pool.submit(self._start_servers)
+            venue: Future[Endpoints] = pool.submit(self._find_market)
+            servers.result()
+            return venue.result()
+
+    def _start_servers(self) -> None:
+        for url, check in ((self.settings.database_url, check_postgres), (self.redis_url, check_redis)):
+            if url:
+                check(url)
+        self._servers.start()
+        self.database_url = self.database_url or self._servers.database_url
+        self.redis_url = self.redis_url or self._servers.redis_url
+
+    def _find_market(self) -> Endpoints:
+        mode = self.settings.market
+        if mode == "replay":
+            files = [str(path) for path in self.settings.replay]
+            arguments = ["--replay", *files, "--speed", f"{self.settings.speed:g}"]
+            pace = "as fast as it goes" if self.settings.speed == 0 else f"×{self.settings.speed:g}"
+            return self._simulate(Source.REPLAY, pace, arguments)
+        if mode == "simulated":
+            return self._simulate(Source.SIMULATED, "seeded market model", [])
+        # a simulated venue costs a second to start: have it ready while the live ones get their 2 s to answer
+        standby = self._simulate(Source.SIMULATED, "no live venue answered", []) if mode == "auto" else None
+        live = asyncio.run(choose_endpoints(self.settings))
+        if live is None:
+            if standby is None:
+                raise FatalError("no Binance endpoint answered within 2 s (--market live)")
+            return standby
+        if self._venue_process is not None:
+            self._venue_process.stop()
+            self._venue_process = None
+        return live
+
+    def _simulate(self, source: Source, detail: str, arguments: list[str]) -> Endpoints:
+        self._venue_process = VenueProcess(arguments, restart=source is Source.SIMULATED)
+        hello = self._venue_process.start()
+        address = f"127.0.0.1:{hello.port}"
+        return Endpoints(
+            rest=f"http://{address}",
+            stream=f"ws://{address}",
+            ws_api=f"ws://{address}/ws-api/v3",
+            source=source,
+            detail=detail,
+            streams=tuple(hello.streams) if hello.streams is not None else None,
+        )
+
+    def stop(self) -> None:
+        """Stop in the reverse order: the engine, what it produced is written, then the servers."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._engine is not None and not self._engine.stop(timeout_s=4):
+            logger.error("the engine did not stop in 4 s")
+        if self._venue_process is not None:
+            self._venue_process.stop()
+        if self._storage is not None:
+            self._storage.stop(timeout_s=4)
+        if self._store is not None:
+            self._store.close()
+        self._servers.stop()
+
+    async def _run_engine(self) -> None:
+        assert self._manager is not None
+        assert self._storage is not None
+        storage = self._storage
+        self.stream.register_consumer(
+            "storage",
+            {DataType.TICKS, DataType.OHLCV},
+            policy=Policy.LOSSLESS,
+            bound=50_000,
+            handler=self._store_messages,
+        )
+        self._switchboard.add_consumer("storage")
+        self._switchboard.add_consumer("dashboard")
+        supervisor = Supervisor()
+        supervisor.start("manager", self._manager.run)
+        supervisor.start("loop lag", lambda: self.watch_loop("engine"))
+        supervisor.start("health", self._watch_health)
+        supervisor.start("toggles", self._follow_toggles)
+        try:
+            error = await supervisor.failed
+            self.fatal_error = str(error)
+            self.fatal.set()
+        finally:
+            await supervisor.close()
+            storage.submit(())
+
+    async def _store_messages(self, messages: Any) -> None:
+        assert self._storage is not None
+        self._storage.submit(messages)
+        # back-pressure: a replay at full speed must not outrun the disk
+        while self._storage.pressure > 0.8:
+            await asyncio.sleep(0.02)
+
+    async def _watch_health(self) -> None:
+        """Open and close incidents by what the parts say, and note when the first candle came."""
+        while True:
+            for part, state in self.components().items():
+                if state == "ok" or part == "binance":
+                    self._incidents.close(part)
+                else:
+                    self._incidents.open(part, f"{part}: {state}")
+            if self._first_candle_ms is None and any(s["rows"] for s in self.stream.series_summary()):
+                self._first_candle_ms = float(self.clock.now_ms() - self._process.started_ms)
+            await asyncio.sleep(0.25)
+
+    async def _follow_toggles(self) -> None:
+        """Take over changes that somebody else made in the database."""
+        assert self._store is not None
+        while True:
+            with contextlib.suppress(StorageUnavailable):
+                self._switchboard.apply(await asyncio.to_thread(self._store.all))
+            await asyncio.sleep(1.0)
+
+    async def watch_loop(self, name: str) -> None:
+        """Measure for ever how late the calling loop wakes its sleepers; a long block becomes an incident."""
+
+        def blocked(late_ms: float) -> None:
+            self._incidents.note(f"{name} loop", f"our {name} loop was blocked for {late_ms:.0f} ms")
+
+        await watch_loop_lag(self.clock, self._process.loop(name), blocked)
+
+    # ---- answers, from any thread
+
+    def components(self) -> dict[str, str]:
+        """`ok` or the reason, for postgres, redis and binance."""
+        servers = self._servers.status()
+        storage = self.storage()
+        postgres = servers.get("postgres", "ok")
+        if postgres == "ok" and storage.get("state") not in ("ok", "running"):
+            postgres = str(storage.get("last_error") or storage.get("state") or "starting")
+        venue = next((c for c in self.connections() if c["venue"] == "binance"), None)
+        if venue is None:
+            binance = "starting"
+        elif venue["state"] == "LIVE":
+            binance = "ok"
+        else:
+            binance = f"{venue['state']}: {venue.get('cause') or 'no cause known'}"
+        return {"postgres": postgres, "redis": servers.get("redis", "ok"), "binance": binance}
+
+    def connections(self) -> list[dict[str, Any]]:
+        return self._manager.connections() if self._manager is not None else []
+
+    def tickers(self) -> dict[str, dict[str, Any]]:
+        return self._manager.tickers() if self._manager is not None else {}
+
+    def storage(self) -> dict[str, Any]:
+        if self._storage is not None:
+            return self._storage.stats()
+        return {
+            "rows_written": 0, "batches": 0, "rows_per_batch": 0.0, "writes_saved": 0.0, "queue": 0, "spool_bytes": 0,
+            "last_error": None, "state": "starting",
+        }  # fmt: skip
+
+    def caches(self) -> list[dict[str, Any]]:
+        return [{"layer": name} | stats() for name, stats in self._caches.items()]
+
+    def add_cache(self, name: str, stats: Callable[[], dict[str, Any]]) -> None:
+        """`stats()` answers hits, misses, hit_rate, entries, bytes."""
+        self._caches[name] = stats
+
+    def process(self) -> dict[str, Any]:
+        return dict(self._process.snapshot())
+
+    def totals(self) -> dict[str, Any]:
+        return self.stream.totals()
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """Newest first, the open ones (end_ms 0) before all: the venues' and our own."""
+        own = [msgspec.structs.asdict(i) for i in self._incidents.all()]
+        venues = [{"component": c["venue"]} | i for c in self.connections() for i in c["incidents"]]
+        return sorted(own + venues, key=lambda i: (i["end_ms"] != 0, -i["start_ms"]))
+
+    def slo(self) -> list[dict[str, Any]]:
+        """Each success metric: name, target, value, unit, ok, how."""
+        inputs = Inputs(
+            consumers=self.stream.consumers(),
+            series=self.stream.series_summary(),
+            connections=self.connections(),
+            caches=self.caches(),
+            storage=self.storage(),
+            process=self.process(),
+            pixel_p99_us=self._pixels.percentile(99) / 1e3 if self._pixels.count else None,
+            first_candle_ms=self._first_candle_ms,
+        )
+        return [msgspec.structs.asdict(metric) for metric in success_metrics(inputs)]
+
+    def report_pixel_latency(self, us: list[float]) -> None:
+        """Tick → pixel times that a browser on this machine measured, microseconds."""
+        for value in us:
+            self._pixels.record(int(value * 1e3))
+
+    def pixel_latency(self) -> dict[str, float]:
+        """p50, p95, p99, max in µs and the count, of what browsers reported."""
+        return self._pixels.summary_us() | {"count": self._pixels.count}
+
+    # ---- settings and history, from the web loop
+
+    def _set_consumer(self, name: str, enabled: bool) -> None:
+        with contextlib.suppress(KeyError):
+            self.stream.set_enabled(name, enabled)
+
+    async def toggles(self) -> list[dict[str, Any]]:
+        """key, label, group, why, default, locked, value."""
+        return self._switchboard.all()
+
+    async def set_toggle(self, key: str, value: object, who: str) -> dict[str, Any]:
+        """Store, audit and carry out. Raises KeyError, TypeError, LockedToggle or StorageUnavailable; then nothing changed."""
+        self._switchboard.check(key, value)
+        if self._store is None:
+            raise StorageUnavailable("settings are not loaded yet")
+        await asyncio.to_thread(self._store.set, key, value, who)
+        self._switchboard.apply({key: value})
+        return next(t for t in self._switchboard.all() if t["key"] == key)
+
+    async def settings_audit(self, limit: int = 50) -> list[dict[str, Any]]:
+        """Changes, newest first: at_ms, who, key, old, new."""
+        if self._store is None:
+            raise StorageUnavailable("settings are not loaded yet")
+        return await asyncio.to_thread(self._store.audit, limit)
+
+    async def history(self, series: str, limit: int, before_ms: int) -> list[list[float]]:
+        """Up to `limit` stored rows before `before_ms`, oldest first."""
+        if self._storage is None:
+            raise StorageUnavailable("storage is not there yet")
+        return await asyncio.to_thread(self._storage.history, series, limit, before_ms)
