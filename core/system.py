@@ -23,7 +23,7 @@ from core.monitoring.process import ProcessMonitor
 from core.monitoring.slo import Inputs, success_metrics
 from core.storage.settings_store import SettingsStore
 from core.storage.unified_data_storage import UnifiedDataStorage
-from core.stream.parallel_distributor import DataType, Policy
+from core.stream.messages import DataType, Policy
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.switchboard import LockedToggle, Switchboard
 from core.venues.centralized_data_manager import CentralizedDataManager
@@ -157,8 +157,7 @@ class System:
 
     async def _run_engine(self) -> None:
         assert self._manager is not None
-        assert self._storage is not None
-        storage = self._storage
+        self.stream.attach()
         self.stream.register_consumer(
             "storage",
             {DataType.TICKS, DataType.OHLCV},
@@ -179,13 +178,13 @@ class System:
             self.fatal.set()
         finally:
             await supervisor.close()
-            storage.submit(())
+            await self.stream.close()
 
     async def _store_messages(self, messages: Any) -> None:
         assert self._storage is not None
         self._storage.submit(messages)
-        # back-pressure: a replay at full speed must not outrun the disk
-        while self._storage.pressure > 0.8:
+        # A replay at full speed must not outrun the disk; a live market does not wait: then storage drops, and says so.
+        while self.source is Source.REPLAY and self._storage.pressure > 0.8:  # noqa: ASYNC110 - the writer is a thread
             await asyncio.sleep(0.02)
 
     async def _watch_health(self) -> None:
@@ -301,7 +300,7 @@ class System:
         return self._switchboard.all()
 
     async def set_toggle(self, key: str, value: object, who: str) -> dict[str, Any]:
-        """Store, audit and carry out. Raises KeyError, TypeError, LockedToggle or StorageUnavailable; then nothing changed."""
+        """Store, audit and carry out. Raises KeyError, TypeError, LockedToggle, StorageUnavailable: nothing changed."""
         self._switchboard.check(key, value)
         if self._store is None:
             raise StorageUnavailable("settings are not loaded yet")

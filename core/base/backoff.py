@@ -16,9 +16,11 @@ class Backoff:
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self.attempts = 0
 
-    def next(self) -> float:
-        """Seconds to wait before the next attempt."""
+    def next(self, at_most_s: float | None = None) -> float:
+        """Seconds to wait before the next attempt; `at_most_s` lowers the ceiling of this one draw."""
         ceiling = min(self._cap_s, self._base_s * 2 ** min(self.attempts, 32))
+        if at_most_s is not None:
+            ceiling = min(ceiling, at_most_s)
         self.attempts += 1
         return max(self._floor_s, self._rng.uniform(0, ceiling))
 

@@ -7,7 +7,6 @@ QuintetError
 │   ├── VenueUnavailable  the venue refused, timed out, or dropped us
 │   ├── VenueBanned       the venue told us to stay away until `until_ms` (HTTP 418/429)
 │   └── StorageUnavailable
-├── ConflictError         the change is not allowed as things stand (a locked setting)
 └── BadInput              somebody else's data is unusable; counted, never fatal
 """
 
@@ -42,10 +41,6 @@ class VenueBanned(RetryableError):
 
 class StorageUnavailable(RetryableError):
     """Postgres cannot be reached just now."""
-
-
-class ConflictError(QuintetError):
-    """The change is not allowed as things stand."""
 
 
 class BadInput(QuintetError):

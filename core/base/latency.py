@@ -17,15 +17,15 @@ class LatencyHistogram:
         self.total_ns = 0
         self.max_ns = 0
 
-    def record(self, ns: int) -> None:
-        """Count one duration; a negative one (clock trouble) counts as 0."""
+    def record(self, ns: int, times: int = 1) -> None:
+        """Count a duration, `times` over; a negative one (clock trouble) counts as 0."""
         if ns < 0:
             ns = 0
         shift = ns.bit_length() - _SUB_BITS - 1
         index = (shift << _SUB_BITS) + (ns >> shift) if shift > 0 else ns
-        self._counts[index] += 1
-        self.count += 1
-        self.total_ns += ns
+        self._counts[index] += times
+        self.count += times
+        self.total_ns += ns * times
         if ns > self.max_ns:
             self.max_ns = ns
 

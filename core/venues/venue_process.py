@@ -24,7 +24,7 @@ class VenueHello(msgspec.Struct, frozen=True):
 
 
 class VenueProcess:
-    """Owns one simulated venue. A model market that dies comes back on its port; a replay cannot be resumed and stays down."""
+    """Owns one simulated venue. A model market that dies comes back on its port; a replay cannot be resumed."""
 
     def __init__(self, arguments: Sequence[str], restart: bool) -> None:
         self._arguments = list(arguments)

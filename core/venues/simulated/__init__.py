@@ -1,1 +1,1 @@
-"""Loopback servers that speak the venues' real wire protocols."""
+"""Loopback servers that speak the venues' real wire protocols, over a seeded market or a recording."""

@@ -1,0 +1,1 @@
+"""Performance claims, each with a command: `python -m benchmarks [name…]`."""

@@ -1,0 +1,86 @@
+"""A websocket server that sends prepared trade frames as fast as the client reads, or at a pace; a process of its own."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from picows import WSListener, WSMsgType, WSTransport, ws_create_server
+
+
+def trade_frame(number: int, ts_ms: int) -> bytes:
+    """A combined-stream trade frame as Binance sends it; ids rise by one."""
+    symbol = ("ETHUSDT", "BTCUSDT")[number % 2]
+    data = {
+        "e": "trade", "E": ts_ms, "s": symbol, "t": 1_000_000 + number // 2, "p": f"{3000 + number % 500 / 100:.8f}",
+        "q": "0.01250000", "T": ts_ms, "m": number % 3 == 0, "M": True,
+    }  # fmt: skip
+    return json.dumps({"stream": f"{symbol.lower()}@trade", "data": data}, separators=(",", ":")).encode()
+
+
+class Blaster(WSListener):  # type: ignore[misc]
+    """Sends `count` frames to each client, then closes. `per_s` 0 = as fast as it reads."""
+
+    def __init__(self, count: int, per_s: int) -> None:
+        self.count, self.per_s = count, per_s
+        self.writable = asyncio.Event()
+        self.writable.set()
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.task = asyncio.get_running_loop().create_task(self.send(transport))
+
+    async def send(self, transport: WSTransport) -> None:
+        started, burst = time.perf_counter(), 200 if not self.per_s else max(1, self.per_s // 200)
+        base_ms = time.time_ns() // 1_000_000
+        frames = None if self.per_s else [trade_frame(n, base_ms) for n in range(self.count)]
+        for first in range(0, self.count, burst):
+            now_ms = time.time_ns() // 1_000_000
+            for n in range(first, min(first + burst, self.count)):
+                transport.send(WSMsgType.TEXT, frames[n] if frames else trade_frame(n, now_ms))
+            await self.writable.wait()
+            if self.per_s:
+                await asyncio.sleep(max(0.0, started + (first + burst) / self.per_s - time.perf_counter()))
+            else:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.2)
+        transport.send_close()
+
+
+async def serve(count: int, per_s: int) -> None:
+    server = await ws_create_server(lambda _request: Blaster(count, per_s), "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+@contextlib.contextmanager
+def blaster(count: int, per_s: int = 0) -> Iterator[str]:
+    """The URL of a blaster in its own process."""
+    command = [sys.executable, "-m", "benchmarks.blaster", "--count", str(count), "--per-s", str(per_s)]
+    process: subprocess.Popen[Any] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield f"ws://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--per-s", type=int, default=0)
+    options = parser.parse_args()
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(serve(options.count, options.per_s))

@@ -1,0 +1,264 @@
+"""The one stream that everything subscribes to."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from core.base.clock import Clock
+from core.base.settings import StreamConfig
+from core.domain.health import Source
+from core.domain.market import BarUpdate, BookView, Kline, Origin, Quote, Trade
+from core.domain.series import SERIES, SERIES_NAMES
+from core.domain.snapshot import UniversalDataStream
+from core.stream.handlers import AsyncHandler, PlainHandler
+from core.stream.messages import DataType, Policy
+from core.stream.parallel_distributor import ParallelDataDistributor
+from core.stream.quality import FreshnessMonitor, completeness
+from core.stream.subscription import Subscription
+from core.stream.universal_data_adapter import UniversalDataAdapter
+
+#: newest trades kept per symbol, for tapes on pages
+KEPT_TRADES = 1_000
+#: the series whose passing seconds bring TRAINING_DATA
+_BEAT = "eth_ticks"
+
+
+class UnifiedDataStream:
+    """Publishes market facts to consumers, and keeps what they add up to.
+
+    State is updated before consumers are told. `publish_*`, `seed`, `advance`, `mark_partial`, `book_lost` and `set_link`
+    are called on the engine thread only; registering and all reads are safe from any thread.
+    """
+
+    def __init__(self, settings: StreamConfig, clock: Clock) -> None:
+        self._clock = clock
+        #: SIMULATED until told otherwise: never claim that numbers are live
+        self.source = Source.SIMULATED
+        self.adapter = UniversalDataAdapter(clock)
+        self.distributor = ParallelDataDistributor(clock)
+        self._freshness = {symbol: FreshnessMonitor(settings.freshness, clock) for symbol in self.adapter.tapes}
+        #: symbol -> largest venue event time seen
+        self._market_ms: dict[str, int] = dict.fromkeys(self.adapter.tapes, 0)
+        self._quotes: dict[str, Quote] = {}
+        self._books: dict[str, BookView] = {}
+        self._trades: dict[str, deque[Trade]] = {symbol: deque(maxlen=KEPT_TRADES) for symbol in self.adapter.tapes}
+        self._trade_count = 0
+        self._bar_count = 0
+        #: timestamp of the newest eth_ticks row, so that its successor is noticed
+        self._beat_ms = 0
+
+    # -- consumers: any thread
+
+    def register_consumer(
+        self,
+        name: str,
+        data_types: Iterable[DataType],
+        handler: AsyncHandler | PlainHandler | None = None,
+        *,
+        policy: Policy = Policy.BOUNDED,
+        bound: int = 10_000,
+        on_ready: Callable[[], None] | None = None,
+    ) -> Subscription:
+        """Add a consumer. Handlers get batches: `handler(messages)`.
+
+        An async handler runs in a task on the engine loop, a plain one on its own thread. Without a handler the owner calls
+        `Subscription.drain()` from any thread; `on_ready()` is called on the engine thread when an empty mailbox gets its
+        first message. Raises ValueError for a taken name, an unknown data type or policy, or a bound below 1.
+        """
+        consumer = self.distributor.register(name, data_types, handler, policy=policy, bound=bound, on_ready=on_ready)
+        return Subscription(consumer, self.unregister_consumer)
+
+    def unregister_consumer(self, name: str) -> None:
+        """Remove a consumer; an unknown name changes nothing."""
+        self.distributor.unregister(name)
+
+    def set_enabled(self, name: str, enabled: bool) -> None:
+        """Switch a consumer off or on. Raises KeyError for an unknown name."""
+        self.distributor.set_enabled(name, enabled)
+
+    def attach(self) -> None:
+        """Called once on the engine loop: async handlers run there."""
+        self.distributor.attach()
+
+    @property
+    def congested(self) -> bool:
+        """Whether a lossless consumer is so far behind that links should stop reading."""
+        return self.distributor.congested
+
+    async def drained(self) -> None:
+        """Wait until the stream is no longer congested."""
+        await self.distributor.drained()
+
+    async def close(self, timeout_s: float = 2.0) -> None:
+        """Unregister all consumers; lossless ones get what they still have, within `timeout_s`."""
+        await self.distributor.close(timeout_s)
+
+    # -- publishing: engine thread
+
+    def publish_trade(self, trade: Trade) -> bool:
+        """One trade. False: a duplicate, or no symbol of ours; nobody was told."""
+        updates = self.adapter.on_trade(trade)
+        if updates is None:
+            return False
+        symbol = trade.symbol
+        self._trades[symbol].append(trade)
+        self._trade_count += 1
+        self._bar_count += len(updates)
+        if trade.ts_ms > self._market_ms[symbol]:
+            self._market_ms[symbol] = trade.ts_ms
+        if trade.origin is Origin.STREAM:
+            self._freshness[symbol].touch(trade.recv_ns or self._clock.monotonic_ns())
+        self.distributor.publish_trade(trade, updates)
+        if self.adapter.buffers[_BEAT].last_timestamp > self._beat_ms:
+            self._publish_training_data()
+        return True
+
+    def publish_kline(self, kline: Kline) -> None:
+        """The venue's own bar: fresh news of the symbol, and what our bar is compared with."""
+        if kline.symbol not in self._freshness:
+            return
+        if kline.origin is Origin.STREAM:
+            self._freshness[kline.symbol].touch(kline.recv_ns or self._clock.monotonic_ns())
+            self.advance(kline.symbol, kline.event_ms, kline.recv_ns)
+        self._publish_bars(self.adapter.on_kline(kline))
+
+    def publish_quote(self, quote: Quote) -> None:
+        """Best bid and ask."""
+        self._quotes[quote.symbol] = quote
+        self.distributor.publish(Quote, (quote,))
+
+    def publish_book(self, view: BookView) -> None:
+        """The top of a book that is in step with the venue."""
+        self._books[view.symbol] = view
+        self.distributor.publish(BookView, (view,))
+
+    def book_lost(self, symbol: str) -> None:
+        """Withhold a symbol's book until the next `publish_book`."""
+        self._books.pop(symbol, None)
+
+    def seed(self, symbol: str, interval: str, klines: Sequence[Kline]) -> None:
+        """History by REST, oldest first; after a reconnect again, for what was missed."""
+        self._publish_bars(self.adapter.seed(symbol, interval, klines))
+
+    def advance(self, symbol: str, market_ms: int, recv_ns: int = 0) -> None:
+        """Venue time of a symbol, from any of its frames. Opens and closes bars; does not make the series look fresh."""
+        if market_ms > self._market_ms.get(symbol, market_ms):
+            self._market_ms[symbol] = market_ms
+            self._publish_bars(self.adapter.advance(symbol, market_ms, recv_ns))
+
+    def mark_partial(self, symbol: str, from_ms: int, to_ms: int) -> None:
+        """Trades between two market times are missing for good."""
+        self._publish_bars(self.adapter.mark_partial(symbol, from_ms, to_ms))
+
+    def set_link(self, symbol: str, live: bool, cause: str) -> None:
+        """The link that brings a symbol's trades came up or went down, and why."""
+        if symbol in self._freshness:
+            self._freshness[symbol].set_link(live, cause)
+
+    def _publish_bars(self, updates: Sequence[BarUpdate]) -> None:
+        self._bar_count += len(updates)
+        self.distributor.publish(BarUpdate, updates)
+        if self.adapter.buffers[_BEAT].last_timestamp > self._beat_ms:
+            self._publish_training_data()
+
+    def _publish_training_data(self) -> None:
+        """A second of eth_ticks is over: one snapshot, shared by all who want it."""
+        self._beat_ms = self.adapter.buffers[_BEAT].last_timestamp
+        if self.distributor.wants(UniversalDataStream):
+            self.distributor.publish(UniversalDataStream, (self.snapshot(),))
+
+    # -- reading: any thread
+
+    def snapshot(self) -> UniversalDataStream:
+        """The five series, as models get them: read-only views, with source and quality in `metadata`."""
+        quality = {
+            summary["name"]: {
+                "freshness": summary["state"],
+                "age_ms": summary["age_ms"],
+                "completeness": summary["completeness"],
+            }
+            for summary in self.series_summary()
+        }
+        return self.adapter.snapshot({"source": self.source.value, **quality})
+
+    def series_summary(self) -> list[dict[str, Any]]:
+        """Each series' extent, freshness and counters.
+
+        Ages in ms: `age_ms` since the last message, `event_age_ms` by the venue's own time (negative when our clock is
+        behind); None as long as there was nothing.
+        """
+        now_ms = self._clock.now_ms()
+        summaries = []
+        for name, spec in SERIES.items():
+            buffer, builder = self.adapter.buffers[name], self.adapter.builders[name]
+            monitor, market_ms = self._freshness[spec.symbol], self._market_ms[spec.symbol]
+            state, cause, since_ms = monitor.state()
+            age_ns = monitor.age_ns()
+            rows, first, last = buffer.rows, buffer.first_timestamp, buffer.last_timestamp
+            whole = completeness(rows, self.adapter.partial_rows(name), first, last, spec.step_ms)
+            summaries.append(
+                {
+                    "name": name,
+                    "title": spec.title,
+                    "symbol": spec.symbol,
+                    "rows": rows,
+                    "first_timestamp": first,
+                    "last_timestamp": last,
+                    "age_ms": None if age_ns is None else round(age_ns / 1e6, 1),
+                    "event_age_ms": now_ms - market_ms if market_ms else None,
+                    "state": state.value,
+                    "cause": cause,
+                    "since_ms": since_ms,
+                    "completeness": round(whole, 6),
+                    "source": self.source.value,
+                    "reconciled": builder.reconciled,
+                    "differences": builder.differences,
+                    "late": builder.late,
+                    "filled": builder.filled,
+                }
+            )
+        return summaries
+
+    def rows(self, name: str, limit: int, since: int | None = None) -> list[list[float]]:
+        """The newest `limit` rows of a series, or the first `limit` from `since` (Unix ms) on; oldest first.
+
+        Raises KeyError for an unknown series.
+        """
+        buffer = self.adapter.buffers[name]
+        found: list[list[float]] = (buffer.copy(limit) if since is None else buffer.since(since, limit)).tolist()
+        return found
+
+    def flags(self, name: str, since_ms: int = 0) -> dict[int, int]:
+        """Timestamp -> `BarFlag` bits of the rows that are gap fills by REST, corrected, or partial."""
+        return self.adapter.flags(name, since_ms)
+
+    def consumers(self) -> list[dict[str, Any]]:
+        """Each consumer's registration, counters and latencies."""
+        return self.distributor.summaries()
+
+    def quote(self, symbol: str) -> Quote | None:
+        return self._quotes.get(symbol)
+
+    def book(self, symbol: str) -> BookView | None:
+        """The symbol's book; None while it is not in step with the venue."""
+        return self._books.get(symbol)
+
+    def trades(self, symbol: str, n: int) -> list[Trade]:
+        """The newest `n` trades of a symbol in order of arrival, oldest first; at most `KEPT_TRADES`."""
+        kept = self._trades.get(symbol)
+        while kept is not None and n > 0:
+            try:
+                return list(kept)[-n:]
+            except RuntimeError:  # a trade came while we were copying
+                continue
+        return []
+
+    def totals(self) -> dict[str, Any]:
+        """Counts since start, and bytes held by the series' buffers."""
+        return {
+            "trades": self._trade_count,
+            "bars": self._bar_count,
+            "duplicates": sum(tape.duplicates for tape in self.adapter.tapes.values()),
+            "failed_distributions": self.distributor.errors,
+            "bytes": sum(self.adapter.buffers[name].nbytes for name in SERIES_NAMES),
+        }

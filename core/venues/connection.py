@@ -1,0 +1,146 @@
+"""One WebSocket connection: frames put together, sizes bounded, reading paused on demand."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from core.base.clock import Clock
+from core.venues.bad_frames import BadFrame
+
+#: a longer message is no market data: dropped and counted
+MAX_MESSAGE_BYTES = 1 << 20
+#: picows closes the connection above this; between the two limits a message is only dropped
+MAX_FRAME_BYTES = 64 << 20
+
+
+class Connection(WSListener):  # type: ignore[misc]  # picows has no types
+    """The listener of one connection. `closed` is done when it is over, with the cause as text.
+
+    `on_message(connection, payload, recv_ns)` is given every whole message, `on_bad` every message that is none.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        on_message: Callable[["Connection", bytes, int], None],
+        on_bad: Callable[[Exception], None],
+        after_read: Callable[[], None],
+        on_open: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_open` is called before the first message, which may come in the same read as the handshake's answer."""
+        self._clock = clock
+        self._on_message = on_message
+        self._on_bad = on_bad
+        self._after_read = after_read
+        self._on_open = on_open
+        self._transport: WSTransport | None = None
+        #: fragments so far of a message, None between messages
+        self._parts: bytearray | None = None
+        self._parts_bytes = 0
+        self._close_cause = ""
+        #: set by the first whole message: the proof that data flows
+        self.proven = asyncio.Event()
+        self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def open(self, url: str, timeout_s: float, **options: Any) -> None:
+        """Connect. Raises TimeoutError, OSError or picows.WSError."""
+        async with asyncio.timeout(timeout_s):
+            await ws_connect(
+                lambda: self,
+                url,
+                disconnect_on_exception=False,
+                websocket_handshake_timeout=timeout_s,
+                max_frame_size=MAX_FRAME_BYTES,
+                **options,
+            )
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+        self._on_open()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        kind = frame.msg_type
+        if (kind is WSMsgType.TEXT or kind is WSMsgType.BINARY) and frame.fin:
+            size = frame.payload_size
+            if size > MAX_MESSAGE_BYTES:
+                self._oversized(size)
+            else:
+                self._on_message(self, frame.get_payload_as_bytes(), self._clock.monotonic_ns())
+        elif kind is WSMsgType.TEXT or kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
+            self._fragment(frame)
+        elif kind is WSMsgType.CLOSE:
+            self._on_close(transport, frame)
+        if frame.last_in_buffer:
+            self._after_read()
+
+    def _fragment(self, frame: WSFrame) -> None:
+        if frame.msg_type is not WSMsgType.CONTINUATION:
+            self._parts, self._parts_bytes = bytearray(), 0
+        if self._parts is None:
+            self._on_bad(BadFrame("fragment", "a continuation frame that continues nothing"))
+            return
+        self._parts_bytes += frame.payload_size
+        if self._parts_bytes <= MAX_MESSAGE_BYTES:
+            self._parts += frame.get_payload_as_bytes()
+        if not frame.fin:
+            return
+        parts, self._parts = self._parts, None
+        if self._parts_bytes > MAX_MESSAGE_BYTES:
+            self._oversized(self._parts_bytes)
+        else:
+            self._on_message(self, bytes(parts), self._clock.monotonic_ns())
+
+    def _oversized(self, size: int) -> None:
+        self._on_bad(BadFrame("oversized", f"a message of {size} bytes is longer than {MAX_MESSAGE_BYTES}"))
+
+    def _on_close(self, transport: WSTransport, frame: WSFrame) -> None:
+        code = _code_of(frame)
+        reason = (frame.get_close_message() or b"").decode("utf-8", "replace")[:120]
+        self._close_cause = f"connection closed by the venue (code {code}{': ' + reason if reason else ''})"
+        transport.send_close(frame.get_close_code(), frame.get_close_message())
+        transport.disconnect()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if not self.closed.done():
+            self.closed.set_result(self._close_cause or "connection lost (code 1006)")
+
+    def close(self, cause: str) -> None:
+        """End it from our side; `closed` will tell `cause`."""
+        self._close_cause = self._close_cause or cause
+        if self._transport is None:
+            if not self.closed.done():
+                self.closed.set_result(cause)
+            return
+        self._transport.send_close()
+        # the venue may never answer the close frame, nor read what is still to be sent
+        self._transport.disconnect(graceful=False)
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self.closed.done()
+
+    def send(self, text: bytes) -> None:
+        """Send one text frame; does nothing when the connection is over."""
+        if self.is_open and self._transport is not None:
+            self._transport.send(WSMsgType.TEXT, text)
+
+    def pause(self) -> None:
+        """Read no more until `resume`; the venue feels it through TCP."""
+        if self.is_open and self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.is_open and self._transport is not None:
+            self._transport.underlying_transport.resume_reading()
+
+
+def _code_of(frame: WSFrame) -> int:
+    """The close code as a number; picows gives an enum member, or a plain number it has no name for."""
+    try:
+        code = frame.get_close_code()
+    except (ValueError, WSError):
+        return 1005
+    value = int(getattr(code, "value", code))
+    return value or 1005

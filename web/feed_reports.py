@@ -1,0 +1,58 @@
+"""The reports of `/feed`: what the top bar and the Monitoring and Connections pages show. Called off the loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from core.system import System
+from web.feed_frames import CONSUMER
+
+
+def status(system: System) -> dict[str, Any]:
+    """What every page shows, 4/s. `incident` is the newest open one, or null; latency is that of the dashboard's mailbox."""
+    consumers = {entry["name"]: entry for entry in system.stream.consumers()}
+    open_incidents = [incident for incident in system.incidents() if not incident["end_ms"]]
+    return {
+        "source": system.source,
+        "source_detail": system.source_detail,
+        "series": system.stream.series_summary(),
+        "venues": [
+            {key: connection[key] for key in ("venue", "state", "since", "cause")} for connection in system.connections()
+        ],
+        "tickers": system.tickers(),
+        "latency_p99_us": consumers[CONSUMER]["latency_us"]["p99"] if CONSUMER in consumers else None,
+        "incident": max(open_incidents, key=lambda incident: incident["start_ms"], default=None),
+    }
+
+
+def waterfall(system: System, consumers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Where the time goes between a frame's arrival and the screen: stage, p50, p95, p99, max in µs, in order."""
+    found = [("receive → consumer", entry["latency_us"]) for entry in consumers if entry["name"] == CONSUMER]
+    pixel = system.pixel_latency()
+    if pixel["count"]:
+        found.append(("receive → pixel", pixel))
+    return [{"stage": stage} | {key: figures[key] for key in ("p50", "p95", "p99", "max")} for stage, figures in found]
+
+
+def monitoring(system: System) -> dict[str, Any]:
+    """What the Monitoring page shows, 1/s."""
+    consumers = system.stream.consumers()
+    return {
+        "slo": system.slo(),
+        "consumers": consumers,
+        "caches": system.caches(),
+        "storage": system.storage(),
+        "process": system.process(),
+        "connections": system.connections(),
+        "waterfall": waterfall(system, consumers),
+    }
+
+
+def connections(system: System) -> dict[str, Any]:
+    return {"connections": system.connections()}
+
+
+BUILDERS: Mapping[str, Callable[[System], dict[str, Any]]] = {
+    "status": status,
+    "monitoring": monitoring,
+    "connections": connections,
+}

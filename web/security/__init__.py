@@ -1,0 +1,1 @@
+"""Who may ask what: the outermost ASGI layer, and the pure decisions behind it."""
