@@ -232,30 +232,34 @@ window.quintet.live = (() => {
 
   // ---- what Dash calls
 
-  const triggered = () => {
-    const id = window.dash_clientside.callback_context.triggered_id || "";
-    return String(id).replace(/^chart-/, "");
-  };
+  /* One call may tell of several charts. */
+  const triggered = () => window.dash_clientside.callback_context.triggered
+    .map((t) => t.prop_id.replace(/^chart-/, "").replace(/\.[^.]*$/, ""))
+    .filter((name) => SERIES.some((s) => s.name === name));
+
+  const indexOf = (name) => SERIES.findIndex((s) => s.name === name);
+
+  /* A chart whose crosshair was placed by us reports it again with each new bar: only the one under the pointer leads. */
+  const leads = (name, position) => (position.point ? byId("card-" + name).matches(":hover") : name === leader);
 
   function crosshair(...positions) {
-    const name = triggered();
-    const position = positions[SERIES.findIndex((s) => s.name === name)];
-    if (!isMounted || !position) return;
-    /* a chart whose crosshair was placed by us reports it again with each new bar: only the one under the pointer leads */
-    const leads = position.point ? byId("card-" + name).matches(":hover") : name === leader;
-    if (!leads) return;
-    leader = position.point ? name : "";
-    hovered = position.point && format.isNumber(position.time) ? position.time : null;
-    const price = position.price ? position.price.candles : undefined;
-    const row = window.quintet.charts.rowAt(name, hovered);
-    window.quintet.charts.cross(name, hovered, format.isNumber(price) ? price : row ? row[4] : 0, (other) => symbolOf(other) === symbolOf(name));
-    for (const series of SERIES) showLegend(series.name);
+    if (!isMounted) return;
+    for (const name of triggered()) {
+      const position = positions[indexOf(name)];
+      if (!position || !leads(name, position)) continue;
+      leader = position.point ? name : "";
+      hovered = position.point && format.isNumber(position.time) ? position.time : null;
+      const price = position.price ? position.price.candles : undefined;
+      const row = window.quintet.charts.rowAt(name, hovered);
+      const level = format.isNumber(price) ? price : row ? row[4] : 0;
+      window.quintet.charts.cross(name, hovered, level, (other) => symbolOf(other) === symbolOf(name));
+      for (const series of SERIES) showLegend(series.name);
+    }
   }
 
   function range(...ranges) {
-    const name = triggered();
-    if (!isMounted || !name) return;
-    hide(byId("back-" + name), window.quintet.charts.ranged(name, ranges[SERIES.findIndex((s) => s.name === name)]));
+    if (!isMounted) return;
+    for (const name of triggered()) hide(byId("back-" + name), window.quintet.charts.ranged(name, ranges[indexOf(name)]));
   }
 
   function start() {

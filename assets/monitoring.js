@@ -7,6 +7,8 @@ window.quintet.monitoring = (() => {
   const RING = 180;              // seconds that the sparklines show
   const LEVELS = { LIVE: "ok", LATE: "warn", STALE: "bad", DEAD: "bad", CONNECTING: "warn", SYNCING: "warn", RECONNECTING: "bad", BANNED: "bad", STOPPED: "stale" };
 
+  const STORAGE_LEVELS = { writing: "ok", draining: "warn", starting: "warn" };
+
   /** metric -> its last values, oldest first; kept while the page is elsewhere only as far as frames came */
   const rings = new Map();
   let isMounted = false;
@@ -158,9 +160,8 @@ window.quintet.monitoring = (() => {
       ["Queue", format.si(s.queue)], ["Spool on disk", format.bytes(s.spool_bytes), "Rows waiting on disk while Postgres is away", s.spool_bytes ? "warn" : null],
       ["Last error", s.last_error || "none", s.last_error || null, s.last_error ? "warn" : null],
     ]);
-    const isFine = ["ok", "running"].includes(s.state);
     text(byId("storage-state"), s.state || "");
-    attribute(byId("storage-state"), "data-level", isFine ? "ok" : "bad");
+    attribute(byId("storage-state"), "data-level", STORAGE_LEVELS[s.state] || "bad");
     const lags = Object.entries(p.loop_lag_us || {}).map(([name, lag]) => [
       `Loop lag, ${name}`, `${format.micros(lag.p99)} p99`, `p50 ${format.micros(lag.p50)}, max ${format.micros(lag.max)}`, lag.p99 > 50000 ? "warn" : null,
     ]);

@@ -222,7 +222,7 @@ class System:
         servers = self._servers.status()
         storage = self.storage()
         postgres = servers.get("postgres", "ok")
-        if postgres == "ok" and storage.get("state") not in ("ok", "running"):
+        if postgres == "ok" and storage["state"] not in ("writing", "draining"):
             postgres = str(storage.get("last_error") or storage.get("state") or "starting")
         venue = next((c for c in self.connections() if c["venue"] == "binance"), None)
         if venue is None:

@@ -1,7 +1,7 @@
 """The hub of `/feed`: one consumer of the stream for all browsers.
 
-It empties the dashboard's mailbox at most 30 times a second, lets each channel take in what changed, and wakes the clients
-that listen. Frames are made when the first client takes them and shared by all (see `feed_channels`). Web loop only.
+It empties the dashboard's mailbox whenever something is in it; at most 30 times a second each channel takes in what changed,
+and the clients that listen are woken. Frames are made when the first client takes them and shared by all (see `feed_channels`). Web loop only.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from core.domain.instrument import INSTRUMENTS
 from core.domain.market import BarUpdate, BookView, Quote, Trade
 from core.domain.series import SERIES_NAMES
 from core.stream.messages import DataType, Message, Policy
-from core.stream.unified_data_stream import Subscription
+from core.stream.subscription import Subscription
 from core.system import System
 from web import feed_frames, feed_reports
 from web.feed_channels import Channel, SeriesChannel, StateChannel, TradesChannel
@@ -79,6 +79,8 @@ class Feed:
         self.listeners: dict[str, set[FeedClient]] = {name: set() for name in self.channels}
         self.clients: set[FeedClient] = set()
         self._subscription: Subscription | None = None
+        #: taken from the mailbox since the last flush: at most `SLOWEST_S` of news
+        self._pending: list[Message] = []
         self._ready = asyncio.Event()
         self._report_wanted = asyncio.Event()
         self._reporter = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="feed-reports")
@@ -95,12 +97,22 @@ class Feed:
     def open(self) -> None:
         """Register with the stream. Call on the loop that will serve the clients."""
         loop = asyncio.get_running_loop()
+
+        def on_ready() -> None:
+            loop.call_soon_threadsafe(self._take)
+
         self._subscription = self._system.stream.register_consumer(
             feed_frames.CONSUMER,
             (DataType.TICKS, DataType.OHLCV, DataType.UI_DATA, DataType.COB),
             policy=Policy.NEWEST,
-            on_ready=lambda: loop.call_soon_threadsafe(self._ready.set),
+            on_ready=on_ready,
         )
+
+    def _take(self) -> None:
+        """Empty the mailbox."""
+        if self._subscription is not None:
+            self._pending += self._subscription.drain()
+            self._ready.set()
 
     def close(self) -> None:
         """Leave the stream and let every client go."""
@@ -123,10 +135,10 @@ class Feed:
             self.lag_s = max(0.0, loop.time() - before - wait_s)
 
     def flush(self) -> None:
-        """Hand what the mailbox holds to the channels that somebody listens to."""
-        if self._subscription is None:
-            return
-        news = News(self._subscription.drain())
+        """Hand what came since the last flush to the channels that somebody listens to."""
+        self._take()
+        news = News(self._pending)
+        self._pending.clear()
         for series, updates in news.bars.items():
             if self._is_heard(self.series[series]):
                 self.series[series].absorb(updates)

@@ -14,6 +14,8 @@ import redis
 from cachelib.serializers import BaseSerializer
 from flask import Flask
 from flask_caching import Cache
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core.base.log import RateLimit
 from core.domain.series import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, SERIES
@@ -153,5 +155,10 @@ def _config(redis_url: str | None) -> dict[str, Any]:
     }
     if redis_url is None:
         return {**common, "CACHE_TYPE": "SimpleCache"}
-    options = {"socket_timeout": _REDIS_TIMEOUT_S, "socket_connect_timeout": _REDIS_TIMEOUT_S}
+    # no retries: when Redis is away the database is asked instead
+    options = {
+        "socket_timeout": _REDIS_TIMEOUT_S,
+        "socket_connect_timeout": _REDIS_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
     return {**common, "CACHE_TYPE": "RedisCache", "CACHE_REDIS_URL": redis_url, "CACHE_OPTIONS": options}

@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -99,8 +100,10 @@ class Settings(msgspec.Struct, frozen=True):
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log filter."""
         values = (self.secret_key, self.admin_password, self.binance_api_key, self.binance_api_secret)
-        passwords = tuple(p for url in (self.database_url, self.redis_url) if url and (p := url_password(url)))
-        return tuple(v for v in values if v) + passwords
+        urls = tuple(url for url in (self.database_url, self.redis_url) if url)
+        # as it is typed and as it stands in the URL: an error message may quote either
+        passwords = (form for url in urls for form in (url_password(url), urlsplit(url).password))
+        return tuple(dict.fromkeys(value for value in (*values, *passwords) if value))
 
 
 def is_loopback(host: str) -> bool:
@@ -115,8 +118,6 @@ def is_loopback(host: str) -> bool:
 
 def url_password(url: str) -> str | None:
     """The password inside a `scheme://user:password@host` URL, if it has one."""
-    from urllib.parse import unquote, urlsplit
-
     password = urlsplit(url).password
     return unquote(password) if password else None
 

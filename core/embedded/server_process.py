@@ -3,6 +3,7 @@
 import abc
 import contextlib
 import logging
+import shutil
 import socket
 import subprocess
 import threading
@@ -89,6 +90,7 @@ class ServerProcess(abc.ABC):
         if self._watcher is not None:
             self._watcher.join(timeout=1.0)
             self._end()  # the watcher may have been at starting it anew
+        shutil.rmtree(self.socket_path().parent, ignore_errors=True)
         self.status = "stopped"
 
     def _end(self) -> None:

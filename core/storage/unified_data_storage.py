@@ -59,6 +59,8 @@ class UnifiedDataStorage:
         self._next_retention = 0.0
         #: a batch out of the queue that neither Postgres nor the spool has taken yet
         self._pending: Batch | None = None
+        #: how many messages it was made of, for the gauge
+        self._in_hand = 0
         self._questions = Connections(dsn, migrate)
         self._limit_log = RateLimit()
         self._is_running = False
@@ -102,7 +104,7 @@ class UnifiedDataStorage:
     def submit(self, messages: Sequence[object]) -> None:
         """Queue trades and closed bars; anything else is ignored. Never blocks, never raises."""
         kept = [m for m in messages if type(m) is Trade or (type(m) is BarUpdate and int(m.flags) & _CLOSED)]
-        room = self._config.queue_rows - len(self._queue)
+        room = self._config.queue_rows - len(self._queue) - self._in_hand
         if len(kept) > room:
             self._dropped += len(kept) - max(0, room)
             del kept[max(0, room) :]
@@ -112,8 +114,11 @@ class UnifiedDataStorage:
 
     @property
     def pressure(self) -> float:
-        """How full the fuller of queue and spool is, 0…1."""
-        return min(1.0, max(len(self._queue) / self._config.queue_rows, self._spool.size / self._config.spool_bytes))
+        """How full the fuller of queue and spool is, 0…1; 1 while the spool takes nothing."""
+        if self._spool_refuses:
+            return 1.0
+        queue = (len(self._queue) + self._in_hand) / self._config.queue_rows
+        return min(1.0, max(queue, self._spool.size / self._config.spool_bytes))
 
     @property
     def state(self) -> str:
@@ -131,7 +136,8 @@ class UnifiedDataStorage:
 
         `rows_written`: rows inserted or amended. `duplicates`: rows that were there already. `writes_saved`: the share of
         single-row statements that batching saved, 1 − statements ÷ rows, 0…1. `last_flush_ms`: Unix ms of the last commit.
-        `flush_us`: how long commits take. `dropped`: rows lost because queue and spool were full.
+        `flush_us`: how long commits take. `queue`: rows in memory, those being written included. `dropped`: rows lost
+        because queue and spool were full.
         """
         total = self._total
         rows = total.trades + total.bars
@@ -141,7 +147,7 @@ class UnifiedDataStorage:
             "batches": self._batches,
             "rows_per_batch": round(handed / self._batches, 1) if self._batches else 0.0,
             "writes_saved": round(max(0.0, 1 - total.statements / handed), 4) if handed else 0.0,
-            "queue": len(self._queue),
+            "queue": len(self._queue) + self._in_hand,
             "spool_bytes": self._spool.size,
             "spool_damaged": self._spool.damaged,
             "last_error": self._last_error or None,
@@ -191,24 +197,33 @@ class UnifiedDataStorage:
         if self._writer is not None and self._spool.empty and len(self._queue) <= self._config.queue_rows // 2:
             batch = self._take()
             if batch is None or self._write(batch):
-                self._pending = None
+                self._done()
                 self._settle()
                 self._keep_retention()
                 return len(self._queue) >= self._config.flush_rows
-            self._pending = batch
         self._spool_queue()
         return self._writer is not None and not self._spool.empty and self._drain()
 
     def _take(self) -> Batch | None:
-        """The next batch: the one that waits, or up to `flush_rows` of the queue."""
+        """The next batch: the one that waits, or up to `flush_rows` of the queue. It waits until `_done`."""
         if self._pending is not None:
             return self._pending
         count = min(len(self._queue), self._config.flush_rows)
         if not count:
             return None
+        self._in_hand = count
         batch, rejected = batch_of([self._queue.popleft() for _ in range(count)], self._clock.now_ms())
         self._count_rejected(rejected.trades, rejected.bars)
-        return batch if batch.rows else None
+        if not batch.rows:
+            self._done()
+            return None
+        self._pending = batch
+        return batch
+
+    def _done(self) -> None:
+        """The batch in hand has found its place."""
+        self._pending = None
+        self._in_hand = 0
 
     def _connect(self) -> None:
         if self._writer is not None or time.monotonic() < self._next_attempt:
@@ -258,13 +273,12 @@ class UnifiedDataStorage:
     def _spool_queue(self) -> None:
         """Move the queue to disk, as far as it takes it."""
         while (batch := self._take()) is not None:
-            self._pending = batch
             try:
                 self._spool.append(batch.to_bytes())
             except (SpoolFull, OSError) as error:
                 self._pause(error)
                 return
-            self._pending = None
+            self._done()
             self._spool_refuses = False
 
     def _drain(self) -> bool:
@@ -288,9 +302,8 @@ class UnifiedDataStorage:
             while self._queue or self._pending is not None:
                 batch = self._take()
                 if batch is None or (self._spool.empty and self._write(batch)):
-                    self._pending = None
+                    self._done()
                     continue
-                self._pending = batch
                 self._spool_queue()
                 if self._pending is not None:
                     self._dropped += self._pending.rows + len(self._queue)

@@ -22,11 +22,11 @@ class _Routes:
     """Who gets what; built anew at each change and swapped whole, so that publishing needs no lock."""
 
     #: consumers of trades and bars, of trades but not bars, of bars but not trades
-    both: tuple[_Put, ...] = ()
-    trades: tuple[_Put, ...] = ()
-    bars: tuple[_Put, ...] = ()
-    by_kind: dict[type, tuple[_Put, ...]] = dataclasses.field(default_factory=dict)
-    lossless: tuple[Consumer, ...] = ()
+    both: tuple[_Put, ...]
+    trades: tuple[_Put, ...]
+    bars: tuple[_Put, ...]
+    by_kind: dict[type, tuple[_Put, ...]]
+    lossless: tuple[Consumer, ...]
 
 
 class ParallelDataDistributor:
@@ -40,12 +40,12 @@ class ParallelDataDistributor:
         self._clock = clock
         self._lock = threading.Lock()
         self._consumers: dict[str, Consumer] = {}
-        self._routes = _Routes()
         self._loop: asyncio.AbstractEventLoop | None = None
         #: async consumers that wait for the loop
         self._waiting: list[TaskConsumer] = []
         self._relief = asyncio.Event()
         self._past_errors = 0
+        self._reroute()
 
     # -- who listens: any thread
 
@@ -159,7 +159,7 @@ class ParallelDataDistributor:
 
     def wants(self, kind: type) -> bool:
         """Whether any enabled consumer gets this kind of message."""
-        return bool(self._routes.by_kind.get(kind))
+        return bool(self._routes.by_kind[kind])
 
     def _attach_if_running(self) -> None:
         try:

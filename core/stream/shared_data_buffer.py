@@ -78,15 +78,15 @@ class SharedDataBuffer:
         return True
 
     def put(self, row: Sequence[float]) -> None:
-        """Append, amend or prepend one row. A row that leaves a hole behind the last starts the series anew."""
+        """Amend or append one row. A row that leaves a hole behind the last starts the series anew.
+
+        Raises ValueError for a row older than the first.
+        """
         if self.amend(row):
             return
-        if self._end == self._start or row[0] > self.last_timestamp:
-            if self._end > self._start and int(row[0]) != self._origin + self._end * self.step_ms:
-                self._reset(int(row[0]))
-            self.append(row)
-        else:
-            self.prepend([row])
+        if self._end > self._start and int(row[0]) > self._origin + self._end * self.step_ms:
+            self._reset(int(row[0]))
+        self.append(row)
 
     def prepend(self, rows: Sequence[Sequence[float]]) -> int:
         """Put older rows, without a hole, before the first, as far as there is room. Returns how many were taken."""

@@ -78,7 +78,12 @@ class UniversalDataAdapter:
             name, row = update.series, update.row
             buffer = buffers[name]
             if not buffer.amend(row):
-                buffer.put(row)
+                if row[0] < buffer.first_timestamp:
+                    # older than the first: all such rows at once, for they come oldest first
+                    first = buffer.first_timestamp
+                    buffer.prepend([older.row for older in updates if older.series == name and older.row[0] < first])
+                else:
+                    buffer.put(row)
             told = _TOLD[update.flags]
             # a float finds the integer key it equals
             if flags[name].get(row[0], 0) != told:  # type: ignore[call-overload]

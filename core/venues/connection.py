@@ -55,6 +55,9 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
                 max_frame_size=MAX_FRAME_BYTES,
                 **options,
             )
+        # picows returns as if all were well when the peer hangs up within the handshake
+        if self._transport is None:
+            raise ConnectionResetError("the venue hung up during the handshake")
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport

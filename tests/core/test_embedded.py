@@ -134,9 +134,11 @@ def test_both_servers_start_answer_and_keep_their_data_over_a_warm_restart_withi
     with client(servers.redis_url) as cache:
         cache.xadd("kept", {"answer": "42"})
         assert cache.config_get("maxmemory-policy")["maxmemory-policy"] == "noeviction"
+    socket_dir = process_socket_dir(servers)
     stopping = time.monotonic()
     servers.stop()
     assert time.monotonic() - stopping < 5
+    assert not socket_dir.exists()
 
     starting = time.monotonic()
     again = start()

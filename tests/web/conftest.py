@@ -94,7 +94,7 @@ class FakeSystem:
         return self.incident_list
 
     def slo(self) -> list[dict[str, Any]]:
-        return [{"name": "history cache", "target": 0.95, "value": 1.0, "ok": True}]
+        return [{"name": "history cache", "target": "≥ 95 %", "value": 1.0, "unit": "", "ok": True, "how": ""}]
 
     def report_pixel_latency(self, us: list[float]) -> None:
         self.pixels += us

@@ -46,7 +46,7 @@ def latency_waterfall(stages: Sequence[Stage], tokens: Tokens) -> go.Figure:
         **_layout(tokens), legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
     )
     figure.update_xaxes(
-        type="log", range=[0, 6.3], tickvals=list(TICKS_US), ticktext=[duration(t) for t in TICKS_US], **_axis(tokens)
+        type="log", range=[0, 7.05], tickvals=list(TICKS_US), ticktext=[duration(t) for t in TICKS_US], **_axis(tokens)
     )
     figure.update_yaxes(autorange="reversed", type="category", automargin=True, **_axis(tokens))
     return figure

@@ -1,6 +1,5 @@
 """Settings: what is on? Switches of the server, the looks of this browser, and who changed what."""
 
-import logging
 from typing import Any
 
 import dash
@@ -28,8 +27,6 @@ from web.components.toggles import aria, toggle_groups
 dash.register_page(
     __name__, path="/settings", name="Settings", title="Settings · Quintet", order=7, icon="settings", key=","
 )
-
-logger = logging.getLogger(__name__)
 
 HISTORY_ROWS = 50
 
@@ -99,11 +96,11 @@ async def change_toggle(clicks: int | None, shown: str) -> tuple[Any, str]:
         return no_update, "The server does not know this switch. Reload the page."
     except LockedToggle as error:
         return no_update, f"Not changed: {error}"
-    except StorageUnavailable as error:
-        return no_update, f"Not changed: the database is away ({error}). Try again when its state on Monitoring is ok."
-    except Exception:
-        logger.exception("switch %s could not be set to %s", key, wanted)
-        return no_update, "Not changed: the server failed. Its log has the reason."
+    except StorageUnavailable:
+        return (
+            no_update,
+            "Not changed: the database is away. Quintet keeps trying to reach it; try again when Monitoring says so.",
+        )
     return aria(bool(changed.get("value", wanted))), ""
 
 
@@ -116,8 +113,11 @@ async def show_history(_: bool, __: list[str]) -> dict[str, Any]:
     """The last changes, newest first."""
     try:
         return {"rows": await current_system().settings_audit(HISTORY_ROWS), "error": ""}
-    except StorageUnavailable as error:
-        return {"rows": [], "error": f"The history cannot be read just now: {error}"}
+    except StorageUnavailable:
+        return {
+            "rows": [],
+            "error": "The history cannot be read just now: the database is away. Quintet keeps trying to reach it.",
+        }
 
 
 clientside_callback(ClientsideFunction("settings", "history"), Input("settings-audit", "data"))

@@ -31,6 +31,12 @@ input:focus-visible, button:focus-visible, .button:focus-visible { outline: 3px 
 """
 
 
+_ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16' fill='%234c86f0'%3E"
+    "%3Cpath d='M1 10h2v5H1zM4 6h2v9H4zM7 8h2v7H7zM10 2h2v13h-2zM13 7h2v8h-2z'/%3E%3C/svg%3E"
+)
+
+
 def login_page(target: str, error: str = "") -> str:
     """The form; `target` is the local path to go to afterwards."""
     told = f'<p class="error" id="error" role="alert">{escape(error)}</p>' if error else ""
@@ -58,6 +64,7 @@ def not_found_page() -> str:
 def _page(title: str, body: str) -> str:
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title} · Quintet</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/login.css"></head>
+<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="stylesheet" href="/login.css">
+<link rel="icon" href="{_ICON}"></head>
 <body><main><div class="mark" aria-hidden="true"><i></i><i></i><i></i><i></i><i></i></div>
 {body}</main></body></html>"""

@@ -62,6 +62,9 @@ class Bars:
     def take(self, start: int, stop: int) -> "Bars":
         return Bars(*(getattr(self, name)[start:stop] for name in self.__slots__))
 
+    def copy(self) -> "Bars":
+        return Bars(*(getattr(self, name).copy() for name in self.__slots__))
+
     @property
     def first_trade(self) -> Ints:
         return fills_before(self.first_order)

@@ -3,6 +3,7 @@
 Rules: github.com/binance/binance-spot-api-docs, rest-api.md and errors.md.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from core.venues.simulated.faults import Faults
 from core.venues.simulated.intervals import INTERVALS
 from core.venues.simulated.request_weight import LIMIT_PER_MINUTE, Refusal, RequestWeight
 from core.venues.simulated.source import MarketSource
+
+#: times asked for are cut to the year 2100
+_LAST_MS = 4_102_444_800_000
 
 Params = dict[str, str]
 Body = bytes | str
@@ -97,7 +101,7 @@ class Rest:
         return response
 
     def _respond(self, path: str, request: web.Request) -> web.Response:
-        if self._faults.http_failing(self._monotonic_s()):
+        if self._faults.http_failing(asyncio.get_running_loop().time()):
             return self._failure(self._faults.http_status, self._faults.retry_after)
         endpoint = self._endpoints.get(path)
         if endpoint is None:
@@ -122,9 +126,6 @@ class Rest:
         except ApiError as error:
             return _error(error.code, str(error), error.status, headers)
         return _json(body, 200, headers)
-
-    def _monotonic_s(self) -> float:
-        return self._clock.monotonic_ns() / 1e9
 
     def _failure(self, status: int, retry_after: int | None) -> web.Response:
         headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
@@ -173,7 +174,10 @@ class Rest:
         return min(limit or default, most)
 
     def _span(self, params: Params) -> tuple[int | None, int | None]:
-        start, end = self._number(params, "startTime"), self._number(params, "endTime")
+        start, end = (
+            min(moment, _LAST_MS) if moment is not None else None
+            for moment in (self._number(params, "startTime"), self._number(params, "endTime"))
+        )
         if start is not None and end is not None and end < start:
             raise ApiError(-1128, "Combination of optional parameters invalid.")
         return start, end

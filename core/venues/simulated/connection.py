@@ -12,7 +12,7 @@ from collections import deque
 from aiohttp import WSCloseCode, web
 
 #: a client may have this many bytes unread before it is dropped
-MAX_UNREAD_BYTES = 4 * 1024 * 1024
+MAX_UNREAD_BYTES = 16 * 1024 * 1024
 #: a source that waits for its clients goes on once they have fewer bytes unread than this
 LOW_WATER_BYTES = 256 * 1024
 MAX_STREAMS = 1_024
@@ -82,9 +82,10 @@ class Connection:
     def _write(self, data: bytes) -> None:
         if self.frozen or self.transport.is_closing():
             return
-        self.transport.write(data)
         if self.unread_bytes > MAX_UNREAD_BYTES:
             self.abort("slow")
+        else:
+            self.transport.write(data)
 
     def count_incoming(self, now_s: float) -> bool:
         """Whether one more message is still within the venue's limit."""
@@ -104,5 +105,6 @@ class Connection:
 
     async def close(self, code: int, cause: str, message: str = "") -> None:
         self.cause = self.cause or cause
+        self._flush()
         if not self.transport.is_closing():
             await self.socket.close(code=code or WSCloseCode.OK, message=message.encode())

@@ -99,7 +99,8 @@ class SymbolModel:
         children = (parents.index[:, None] * per + np.arange(per)).astype(np.int64)
         bars = divide(parents, self._shape(level, parents.index, children))
         first = int(parents.index[0])
-        return {first + i: bars.take(i * per, (i + 1) * per) for i in range(len(parents))}
+        # copies, so that a kept minute does not keep alive all that was made with it
+        return {first + i: bars.take(i * per, (i + 1) * per).copy() for i in range(len(parents))}
 
     def _shape(self, level: int, parents: Ints, children: Ints) -> Shape:
         def key(purpose: str) -> int:

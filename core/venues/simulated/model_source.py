@@ -46,6 +46,8 @@ class ModelSource:
     ) -> list[AggTradeRow]:
         market = self._markets[symbol]
         until = min(self.now_ms(), end_ms) if end_ms is not None else self.now_ms()
+        if until < market.model.first_ms or (start_ms is not None and start_ms > until):
+            return []
         last = order_of(market.last_trade_id(until))
         if from_id is not None:
             first = max(from_id, 0)

@@ -3,6 +3,8 @@
 Frames are kept undecoded until somebody asks (or many have gathered), so that a replay without REST calls costs nothing.
 """
 
+from collections import deque
+
 import msgspec
 import numpy as np
 
@@ -144,6 +146,8 @@ class BookHistory:
     def __init__(self, snapshot: Depth | None) -> None:
         self._first = snapshot
         self._pending: list[bytes] = []
+        #: diffs shown before the snapshot: the newest of them may end after it
+        self._early: deque[Depth] = deque(maxlen=_PENDING)
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
         self._last_id = 0
@@ -162,25 +166,35 @@ class BookHistory:
             self._bids, self._asks = dict(depth.bids), dict(depth.asks)
             self._last_id = depth.last_update_id
         self._reached = True
+        for diff in self._early:
+            self._apply(diff)
+        self._early.clear()
 
     def settle(self) -> None:
+        """Decode what has gathered. A payload that is no diff is passed over."""
         pending, self._pending = self._pending, []
         for payload in pending:
             try:
-                diff = _diff.decode(payload)
-                sides = [[(parse_decimal(p), parse_decimal(q)) for p, q in side] for side in (diff.b, diff.a)]
+                raw = _diff.decode(payload)
+                sides = [[(parse_decimal(p), parse_decimal(q)) for p, q in side] for side in (raw.b, raw.a)]
             except (msgspec.DecodeError, ValueError):
                 continue
-            self.event_ms = max(self.event_ms, diff.E)
-            if diff.u <= self._last_id:
-                continue
-            self._last_id = diff.u
-            for book, side in zip((self._bids, self._asks), sides, strict=True):
-                for price, quantity in side:
-                    if quantity:
-                        book[price] = quantity
-                    else:
-                        book.pop(price, None)
+            self.event_ms = max(self.event_ms, raw.E)
+            if self._reached:
+                self._apply(Depth(raw.u, *sides))
+            else:
+                self._early.append(Depth(raw.u, *sides))
+
+    def _apply(self, diff: Depth) -> None:
+        if diff.last_update_id <= self._last_id:
+            return
+        self._last_id = diff.last_update_id
+        for book, side in ((self._bids, diff.bids), (self._asks, diff.asks)):
+            for price, quantity in side:
+                if quantity:
+                    book[price] = quantity
+                else:
+                    book.pop(price, None)
 
     def depth(self, limit: int) -> Depth:
         self.settle()

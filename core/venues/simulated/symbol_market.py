@@ -106,7 +106,7 @@ class SymbolMarket:
 
     def first_id_at(self, at_ms: int) -> int:
         """Id of the first trade at or after a moment."""
-        return self.last_trade_id(max(at_ms - 1, self.model.first_ms)) + 1
+        return self.last_trade_id(at_ms - 1) + 1 if at_ms > self.model.first_ms else 0
 
     def top_at(self, before_ms: int) -> tuple[int, int]:
         """Best bid and ask (ticks) by the orders before a moment."""

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -34,24 +36,20 @@ class SimulatedVenue:
     def __init__(self, *arguments: str) -> None:
         self.arguments = list(arguments)
         self.port = 0
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self) -> None:
+    def start(self) -> None:
         command = ["-m", "core.venues.simulated.binance", "--port", str(self.port), "--parent-pipe", *self.arguments]
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
+        self._process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), 20)
-        self.hello = json.loads(line)
+        self.hello = json.loads(self._process.stdout.readline())
         self.port = self.hello["port"]
 
-    async def kill(self) -> None:
-        if self._process is not None:
-            if self._process.returncode is None:
-                self._process.kill()
-            await self._process.communicate()
-            self._process = None
+    def kill(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
 
     @property
     def rest(self) -> str:
@@ -65,7 +63,7 @@ class SimulatedVenue:
         async with aiohttp.ClientSession() as session, session.post(f"{self.rest}/sim/fault", json=body) as answer:
             assert answer.status == 200, await answer.text()
 
-    async def get(self, path: str, **params: object) -> object:
+    async def get(self, path: str, **params: object) -> Any:
         query = {name: str(value) for name, value in params.items()}
         async with aiohttp.ClientSession() as session, session.get(f"{self.rest}{path}", params=query) as answer:
             assert answer.status == 200, await answer.text()
@@ -73,19 +71,28 @@ class SimulatedVenue:
 
 
 @pytest.fixture
-async def start_venue() -> AsyncIterator[Callable[..., Awaitable[SimulatedVenue]]]:
+def start_venue() -> Iterator[Callable[..., SimulatedVenue]]:
     """Start a simulated Binance with the given arguments; all are killed at the end."""
     venues: list[SimulatedVenue] = []
 
-    async def start(*arguments: str) -> SimulatedVenue:
+    def start(*arguments: str) -> SimulatedVenue:
         venue = SimulatedVenue(*arguments)
         venues.append(venue)
-        await venue.start()
+        venue.start()
         return venue
 
     yield start
     for venue in venues:
-        await venue.kill()
+        venue.kill()
+
+
+@pytest.fixture(scope="module")
+def shared_venue() -> Iterator[SimulatedVenue]:
+    """One simulated Binance for all tests of a module that leave it as they found it."""
+    venue = SimulatedVenue()
+    venue.start()
+    yield venue
+    venue.kill()
 
 
 Script = Callable[[web.WebSocketResponse], Awaitable[None]]

@@ -140,12 +140,36 @@ async def test_a_ban_at_the_handshake_holds_all_connects_back(scripted_server: A
 
 
 async def test_a_server_that_accepts_and_never_answers_is_given_up_in_time(run_link: Any, wait_until: Any) -> None:
-    server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(0), "127.0.0.1", 0)
+    release = asyncio.Event()
+
+    async def stay_mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.close()
+
+    server = await asyncio.start_server(stay_mute, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     _, told = run_link(f"ws://127.0.0.1:{port}/", times=LinkTimes(connect_s=0.2))
-    await wait_until(lambda: len(told.causes) > 0)
+    await wait_until(lambda: told.causes)
+    release.set()
     server.close()
     assert told.causes[0] == "connect timed out after 0.2 s"
+
+
+async def test_a_server_that_hangs_up_during_the_handshake_is_tried_again(run_link: Any, wait_until: Any) -> None:
+    calls = 0
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal calls
+        calls += 1
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    link, told = run_link(f"ws://127.0.0.1:{port}/")
+    await wait_until(lambda: calls >= 3)
+    server.close()
+    assert link.connects == 0
+    assert told.causes[0] == "connect failed: the venue hung up during the handshake"
 
 
 async def test_a_server_that_goes_silent_is_left(scripted_server: Any, run_link: Any, wait_until: Any) -> None:

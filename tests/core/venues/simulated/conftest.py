@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from core.base.clock import SystemClock
+from core.base.clock import Clock, SystemClock
 from core.venues.simulated.binance_streams import StreamRules
 from core.venues.simulated.model_source import ModelSource
 from core.venues.simulated.server import VenueServer
@@ -50,7 +50,7 @@ class Venue:
 
     async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
         async with asyncio.timeout(seconds):
-            while not await holds():
+            while not await holds():  # noqa: ASYNC110 - what is waited for is in another process
                 await asyncio.sleep(0.01)
 
 
@@ -59,8 +59,10 @@ async def start_venue() -> AsyncIterator[Callable[..., Awaitable[Venue]]]:
     """Starts a venue on a source (default: the made market, ten times as busy as normal)."""
     venues: list[Venue] = []
 
-    async def start(source: MarketSource | None = None, rules: StreamRules | None = None) -> Venue:
-        clock = SystemClock()
+    async def start(
+        source: MarketSource | None = None, rules: StreamRules | None = None, clock: Clock | None = None
+    ) -> Venue:
+        clock = clock or SystemClock()
         server = VenueServer(source or ModelSource(clock, seed=5, rate=10.0), clock, rules or StreamRules())
         port = await server.start("127.0.0.1", 0)
         venues.append(Venue(server, aiohttp.ClientSession(), port))

@@ -29,7 +29,9 @@ def same(left: Bars, right: Bars) -> bool:
 def random_shape(key: int, parents: int, per: int) -> Shape:
     index = np.arange(parents * per).reshape(parents, per)
     anchor = np.floor(uniform(key, np.arange(parents)) * per).astype(np.int64)
-    return Shape(*(f(key + i, index) for i, f in enumerate((exponential, exponential, normal, exponential, exponential))), anchor)
+    return Shape(
+        *(f(key + i, index) for i, f in enumerate((exponential, exponential, normal, exponential, exponential))), anchor
+    )
 
 
 @st.composite

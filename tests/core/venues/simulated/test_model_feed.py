@@ -1,5 +1,6 @@
 """The made market's live frames, driven by hand: contiguous ids, a book that never crosses, no trade missing."""
 
+import itertools
 import json
 from collections import defaultdict
 
@@ -84,7 +85,7 @@ def test_one_second_diffs_cover_the_same_ids_as_the_fast_ones(source: ModelSourc
     frames = play(source, "BTCUSDT", 5).frames
     slow, fast = frames["btcusdt@depth"], frames["btcusdt@depth@100ms"]
     assert len(slow) == 5
-    assert all(later["U"] == earlier["u"] + 1 for earlier, later in zip(slow, slow[1:], strict=False))
+    assert all(later["U"] == earlier["u"] + 1 for earlier, later in itertools.pairwise(slow))
     assert {d["u"] for d in slow} <= {d["u"] for d in fast}
 
 
@@ -107,7 +108,9 @@ def test_streamed_trades_are_those_that_rest_tells(source: ModelSource, clock: M
     trades = frames["ethusdt@trade"]
     clock.advance(70)
     told = source.trades("ETHUSDT", trades[0]["t"], len(trades) + 10)
-    assert [(t["t"], parse_decimal(t["p"]), parse_decimal(t["q"]), t["T"], t["m"]) for t in trades] == [tuple(t) for t in told]
+    assert [(t["t"], parse_decimal(t["p"]), parse_decimal(t["q"]), t["T"], t["m"]) for t in trades] == [
+        tuple(t) for t in told
+    ]
     assert all(START_MS < t["T"] <= START_MS + 70_000 for t in trades)
     aggregated = frames["ethusdt@aggTrade"]
     assert sum(a["l"] - a["f"] + 1 for a in aggregated) == len(trades)
