@@ -21,6 +21,7 @@ from core.embedded import EmbeddedServers, check_postgres, check_redis
 from core.monitoring.incidents import IncidentLog
 from core.monitoring.process import ProcessMonitor
 from core.monitoring.slo import Inputs, success_metrics
+from core.storage.connection import in_schema
 from core.storage.settings_store import SettingsStore
 from core.storage.unified_data_storage import UnifiedDataStorage
 from core.stream.messages import DataType, Policy
@@ -63,6 +64,7 @@ class System:
         self._store: SettingsStore | None = None
         self._manager: CentralizedDataManager | None = None
         self._engine: LoopThread | None = None
+        self._endpoints: Endpoints | None = None
         self._first_candle_ms: float | None = None
         self._stopped = False
 
@@ -75,20 +77,26 @@ class System:
             self.source, self.source_detail = endpoints.source, endpoints.detail
             self.stream.source = endpoints.source
             assert self.database_url is not None
-            self._storage = UnifiedDataStorage(self.database_url, self.settings.storage, self.settings.data_dir, self.clock)
+            self._storage = self._make_storage()
             self._storage.start()
             self._store = SettingsStore(self.database_url, self.clock)
             with contextlib.suppress(StorageUnavailable):
                 self._switchboard.apply(self._store.all())
-            self._manager = CentralizedDataManager(
-                self.settings, endpoints, self.stream, self.clock, self._switchboard.is_enabled
-            )
+            self._endpoints = endpoints
             self._engine = LoopThread("engine", self._run_engine)
             self._engine.start()
             self.started = True
         except BaseException:
             self.stop()
             raise
+
+    def _make_storage(self) -> UnifiedDataStorage:
+        """Simulated trades bear the ids of a market that never was: they get a schema and a spool of their own."""
+        assert self.database_url is not None
+        dsn, folder = self.database_url, self.settings.data_dir
+        if self.source is Source.SIMULATED:
+            dsn, folder = in_schema(dsn, "simulated"), folder / "simulated"
+        return UnifiedDataStorage(dsn, self.settings.storage, folder, self.clock)
 
     def _prepare(self) -> Endpoints:
         """Start servers and find the market side by side; returns where the market is."""
@@ -156,7 +164,17 @@ class System:
         self._servers.stop()
 
     async def _run_engine(self) -> None:
-        assert self._manager is not None
+        assert self._storage is not None
+        assert self._endpoints is not None
+        self._manager = CentralizedDataManager(
+            self.settings,
+            self._endpoints,
+            self.stream,
+            self.clock,
+            self._switchboard.is_enabled,
+            # a replay goes through its recording, whatever is stored already
+            last_trade_id=None if self.source is Source.REPLAY else self._storage.last_trade_id,
+        )
         self.stream.attach()
         self.stream.register_consumer(
             "storage",

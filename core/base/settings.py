@@ -44,7 +44,7 @@ class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`configs/storage.json`. A batch is written at `flush_rows` or after `flush_ms`, whichever comes first."""
 
     flush_rows: int = 5_000
-    flush_ms: int = 250
+    flush_ms: int = 5_000
     queue_rows: int = 200_000
     spool_bytes: int = 512 * 1024 * 1024
     #: days after which trades are dropped by partition; 0 keeps all

@@ -50,12 +50,22 @@ class EmbeddedServers:
                 self.redis_url = valkey.url
             if self._servers:
                 self._start_side_by_side()
+            self._tell_addresses()
         except OSError as error:
             self.stop()
             raise FatalError(f"the embedded servers cannot use {self._data_dir}: {error}") from error
         except BaseException:
             self.stop()
             raise
+
+    def _tell_addresses(self) -> None:
+        """`postgres.url` and `redis.url` in the data directory, for psql, valkey-cli and whoever else wants to look in."""
+        for name, url in (("postgres", self.database_url), ("redis", self.redis_url)):
+            path = self._data_dir / f"{name}.url"
+            path.unlink(missing_ok=True)
+            if url is not None:
+                path.touch(mode=0o600)
+                path.write_text(url)
 
     def _start_side_by_side(self) -> None:
         with concurrent.futures.ThreadPoolExecutor(len(self._servers), "embedded-start") as pool:

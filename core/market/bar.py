@@ -146,4 +146,4 @@ class Bar:
         """Whether the venue counted trades that we have not seen (yet); a bar without ids leaves that open."""
         if kline.last_id < 0:
             return True
-        return self.last_id < kline.last_id or self.count < kline.last_id - kline.first_id + 1
+        return self.count < kline.last_id - kline.first_id + 1

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.conninfo import make_conninfo
 
 from core.base.errors import StorageUnavailable
 
@@ -77,6 +78,11 @@ def connect(dsn: str, limit_s: float) -> TimedConnection:
         connection.close()
         raise StorageUnavailable(reason(error)) from error
     return connection
+
+
+def in_schema(dsn: str, schema: str) -> str:
+    """`dsn` with `schema` as its search path; the migrations create it."""
+    return make_conninfo(dsn, options=f"-c search_path={schema}")
 
 
 def reason(error: BaseException) -> str:

@@ -8,6 +8,7 @@ partition a year: two series of seconds are 63 million rows, about 5 GB), `setti
 from collections.abc import Callable
 
 import psycopg
+from psycopg import sql
 
 from core.base.errors import FatalError
 from core.storage.connection import TimedConnection
@@ -114,6 +115,7 @@ def migrate(connection: TimedConnection) -> None:
         connection.execute("SELECT set_config('lock_timeout', '0', false)")
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         try:
+            _ensure_schema(connection)
             connection.execute(
                 "CREATE TABLE IF NOT EXISTS schema_migrations "
                 "(number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"
@@ -138,3 +140,10 @@ def _current(connection: TimedConnection) -> int:
         return 0
     row = connection.execute("SELECT coalesce(max(number), 0) FROM schema_migrations").fetchone()
     return int(row[0]) if row else 0
+
+
+def _ensure_schema(connection: TimedConnection) -> None:
+    """Create the schema that the connection's search path names, if it is not there yet."""
+    row = connection.execute("SELECT current_schema(), current_setting('search_path')").fetchone()
+    if row is not None and row[0] is None:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(row[1])))

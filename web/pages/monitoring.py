@@ -1,8 +1,9 @@
 """Monitoring: is the pipeline healthy? Filled once a second from the `monitoring` channel by assets/monitoring.js."""
 
 import dash
-from dash import Input, Output, callback, dcc, html
+from dash import Input, Output, dcc, html
 
+from web.components.callbacks import server_callback
 from web.components.live_table import Column, live_table
 from web.components.panel import panel
 from web.figures.latency import consumer_histogram, latency_waterfall
@@ -159,7 +160,7 @@ def _figures(identity: str) -> html.Dl:
     return html.Dl(id=identity, className="figures", **{"data-loading": "true"})
 
 
-@callback(
+@server_callback(
     Output("waterfall", "figure"),
     Output("histogram", "figure"),
     Input("monitoring-scheme", "data"),

@@ -10,7 +10,6 @@ from dash import (
     Input,
     Output,
     State,
-    callback,
     clientside_callback,
     ctx,
     dcc,
@@ -20,6 +19,7 @@ from dash import (
 
 from core.system import LockedToggle, StorageUnavailable
 from web.components.appearance import appearance_panel
+from web.components.callbacks import server_callback
 from web.components.context import current_system
 from web.components.panel import panel
 from web.components.toggles import aria, toggle_groups
@@ -69,13 +69,13 @@ def layout(**_: str) -> html.Div:
     )
 
 
-@callback(Output("settings-toggles", "children"), Input("settings-opened", "data"))
+@server_callback(Output("settings-toggles", "children"), Input("settings-opened", "data"))
 async def show_toggles(_: bool) -> list[Any]:
     """The switches as the server has them now."""
     return toggle_groups(await current_system().toggles())
 
 
-@callback(
+@server_callback(
     Output({"type": "toggle", "key": MATCH}, "aria-checked"),
     Output({"type": "toggle-error", "key": MATCH}, "children"),
     Input({"type": "toggle", "key": MATCH}, "n_clicks"),
@@ -104,7 +104,7 @@ async def change_toggle(clicks: int | None, shown: str) -> tuple[Any, str]:
     return aria(bool(changed.get("value", wanted))), ""
 
 
-@callback(
+@server_callback(
     Output("settings-audit", "data"),
     Input("settings-opened", "data"),
     Input({"type": "toggle", "key": ALL}, "aria-checked"),

@@ -11,6 +11,8 @@ from core.venues.simulated.symbol_market import SymbolMarket
 
 #: a feed that fell further behind than this (a suspended machine) goes on at the present
 _TOO_LATE_MS = 30_000
+#: orders and steps published in one go, so that the loop has its turn even at rates it cannot keep up with
+_EVENTS_PER_CALL = 5_000
 _STEPS_PER_SECOND = 1_000 // STEP_MS
 _PARTIAL_DEPTHS = (5, 10, 20)
 
@@ -53,10 +55,10 @@ class SymbolFeed:
         self._next = int(np.searchsorted(self._block.times, now_ms, side="right"))
 
     def emit(self, now_ms: int) -> int:
-        """Publish all that happened by `now_ms`; returns when the next event is due."""
+        """Publish what happened by `now_ms`, up to a bound; returns when the next event is due."""
         if now_ms - self._step * STEP_MS > _TOO_LATE_MS:
             self._start_at(now_ms)
-        while True:
+        for _ in range(_EVENTS_PER_CALL):
             block = self._block
             boundary = (self._step + 1) * STEP_MS
             order_ms = block.times[self._next] if self._next < len(block.times) else block.end_ms
@@ -69,6 +71,7 @@ class SymbolFeed:
                 if boundary > now_ms:
                     return boundary
                 self._end_step(block, now_ms)
+        return now_ms
 
     def _emit_order(self, block: _Block, row: int, now_ms: int) -> None:
         outlet, spec = self._outlet, self._market.spec

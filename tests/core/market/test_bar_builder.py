@@ -342,6 +342,27 @@ def test_the_wait_for_missing_trades_ends_after_two_seconds_of_market_time() -> 
     assert chart.rows == before, "the venue's bar has the late trade already"
 
 
+def test_the_wait_is_as_short_for_long_bars() -> None:
+    builder = BarBuilder(SeriesSpec("test", "ETHUSDT", "1m", 60_000, 100, "test"))
+    builder.seed([kline(0, 5, 5, 5, 5, 1, origin=Origin.REST)])
+    builder.advance(59_000)
+    builder.apply(trade(7, 60_100, 6))
+    builder.advance(130_000)
+    builder.reconcile(kline(60_000, 6, 8, 6, 8, 2.0, (7, 8), event_ms=130_000))
+    builder.advance(131_999)
+    assert builder.differences == 0
+    builder.advance(132_000)
+    assert builder.differences == 1
+
+
+def test_a_flat_bar_that_the_venue_confirmed_does_not_follow_a_late_trade() -> None:
+    builder, chart = started()
+    chart.read(builder.apply(trade(7, 10_100, 6)))
+    chart.read(builder.reconcile(kline(11_000, 6, 6, 6, 6, 0.0, event_ms=12_005)))
+    chart.read(builder.apply(trade(8, 10_900, 7)))
+    assert [chart.rows[stamp][4] for stamp in (10_000, 11_000, 12_000)] == [7, 6, 6]
+
+
 def test_a_running_bar_is_ignored_when_ours_is_whole() -> None:
     builder, chart = started()
     chart.read(builder.apply(trade(7, 10_100, 6)))
@@ -381,6 +402,7 @@ def test_a_gap_that_cannot_be_filled_makes_its_bars_partial_until_the_venue_tell
     assert chart.flags[10_000] & BarFlag.PARTIAL
     chart.read(builder.reconcile(kline(10_000, 6, 9, 6, 6, 3, (7, 9), closed=False, event_ms=10_600)))
     assert chart.flags[10_000] & BarFlag.PARTIAL, "this bar ends within the gap"
+    assert chart.rows[10_000] == (10_000, 6, 7, 6, 7, 2)
     chart.read(builder.reconcile(kline(10_000, 6, 9, 6, 7, 6, (7, 12), closed=False, event_ms=10_700)))
     assert chart.rows[10_000] == (10_000, 6, 9, 6, 7, 6)
     assert not chart.flags[10_000] & BarFlag.PARTIAL

@@ -1,6 +1,7 @@
 """The ring of rows, against a list."""
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -122,6 +123,55 @@ def test_an_empty_ring_has_no_rows_and_no_times() -> None:
     buffer = SharedDataBuffer(50, 10)
     assert buffer.window(5).shape == buffer.copy(5).shape == buffer.since(0, 5).shape == (0, 6)
     assert (buffer.rows, buffer.first_timestamp, buffer.last_timestamp) == (0, 0, 0)
+
+
+class Interrupted(SharedDataBuffer):
+    """Lets a test write in the middle of a read, as another thread might."""
+
+    def __init__(self, capacity: int, step_ms: int) -> None:
+        super().__init__(capacity, step_ms)
+        self.meanwhile: list[Callable[[], None]] = []
+
+    def _even(self) -> int:
+        if self.meanwhile:
+            self.meanwhile.pop(0)()
+        return super()._even()
+
+
+def _nothing() -> None: ...
+
+
+@pytest.mark.parametrize("writes", [1, 5, 60, 127, 128, 129, 1_000])
+@pytest.mark.parametrize("kind", ["amend", "append", "both"])
+@pytest.mark.parametrize("read", [lambda buffer: buffer.copy(40), lambda buffer: buffer.since(30 * 10, 40)])
+def test_a_read_that_is_overtaken_by_writes_gives_the_rows_as_they_are_after_them(
+    writes: int, kind: str, read: Callable[[SharedDataBuffer], np.ndarray]
+) -> None:
+    buffer, model = Interrupted(50, 10), {}
+
+    def put(number: int, value: float) -> None:
+        model[number] = value
+        buffer.put(row(number, value))
+
+    for number in range(60):
+        put(number, number)
+
+    def write() -> None:
+        for index in range(writes):
+            newest = max(model)
+            if kind != "append":
+                put(newest - index % 20, 1_000 + index)
+            if kind != "amend":
+                put(newest + 1, newest + 1)
+
+    for quiet in range(3):
+        buffer.meanwhile = [_nothing] * quiet + [write]
+        found = read(buffer)
+        numbers = (found[:, 0] / 10).astype(int).tolist()
+        assert len(found) == 40 or numbers[0] >= 30
+        assert numbers == list(range(numbers[0], numbers[0] + len(found)))
+        if quiet < 2:
+            assert found[:, 4].tolist() == [model[number] for number in numbers]
 
 
 def test_readers_on_other_threads_see_the_rows_of_one_moment() -> None:

@@ -177,6 +177,15 @@ def test_a_minute_the_link_was_away_is_partial_until_the_venues_bar_comes(stream
     assert stream.flags("eth_1m") == {}
 
 
+def test_trades_from_before_the_first_go_before_it_in_every_series(stream: UnifiedDataStream) -> None:
+    stream.publish_trade(trade(9, NOON + 61_000, 9))
+    stream.publish_trade(trade(5, NOON + 58_000, 5))
+    assert [row[0] for row in stream.rows("eth_ticks", 9)] == [NOON + 1_000 * second for second in (58, 59, 60, 61)]
+    assert [row[4] for row in stream.rows("eth_ticks", 9)] == [5, 5, 5, 9]
+    assert [row[0] for row in stream.rows("eth_1m", 9)] == [NOON, NOON + MINUTE_MS]
+    assert [row[0] for row in stream.rows("eth_1d", 9)] == [NOON // 86_400_000 * 86_400_000]
+
+
 def test_a_book_is_withheld_when_it_is_lost(stream: UnifiedDataStream) -> None:
     view = BookView("ETHUSDT", 1, ((99.0, 1.0),), ((101.0, 1.0),), NOON)
     subscription = stream.register_consumer("cob", [DataType.COB])

@@ -89,7 +89,7 @@ def start_venue() -> Iterator[Callable[..., SimulatedVenue]]:
 @pytest.fixture(scope="module")
 def shared_venue() -> Iterator[SimulatedVenue]:
     """One simulated Binance for all tests of a module that leave it as they found it."""
-    venue = SimulatedVenue()
+    venue = SimulatedVenue("--rate", "10")
     venue.start()
     yield venue
     venue.kill()

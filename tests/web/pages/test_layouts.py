@@ -11,6 +11,7 @@ import dash
 import pytest
 
 from core.domain.series import SERIES
+from web.components.callbacks import server_callback
 
 PATHS = ("/", "/signals", "/trading", "/monitoring", "/connections", "/workers", "/data", "/settings", "404")
 Pages = dict[str, list[dict[str, Any]]]
@@ -75,6 +76,13 @@ def test_every_server_callback_is_a_coroutine(shared_server: Any, pages: Pages) 
     assert any("settings-toggles" in output for output in callbacks)
     plain = [o for o, function in callbacks.items() if not inspect.iscoroutinefunction(inspect.unwrap(function))]
     assert plain == []
+
+
+def test_a_plain_function_is_refused_as_a_callback() -> None:
+    def plain() -> None: ...
+
+    with pytest.raises(TypeError, match="plain must be async def"):
+        server_callback()(plain)
 
 
 def test_dash_finds_every_id_that_a_callback_names(shared_server: Any, pages: Pages) -> None:

@@ -163,3 +163,15 @@ def test_a_feed_that_was_suspended_goes_on_at_the_present(source: ModelSource) -
     feed.emit(START_MS + 3_600_000)
     feed.emit(START_MS + 3_601_000)
     assert all(t["T"] > START_MS + 3_600_000 for t in outlet.frames["ethusdt@trade"])
+
+
+def test_one_call_publishes_no_more_than_a_bound_and_the_next_goes_on_without_a_gap() -> None:
+    outlet = Collector()
+    feed = SymbolFeed(ModelSource(ManualClock(START_MS), seed=11, rate=2_000).market("ETHUSDT"), outlet, START_MS)
+    sizes = []
+    for _ in range(3):
+        assert feed.emit(START_MS + 2_000) == START_MS + 2_000
+        sizes.append(len(outlet.frames["ethusdt@aggTrade"]))
+    assert sizes[0] <= 5_000 < sizes[1] <= 10_000 < sizes[2] <= 15_000
+    ids = [t["t"] for t in outlet.frames["ethusdt@trade"]]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
