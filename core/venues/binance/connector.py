@@ -98,6 +98,8 @@ class BinanceConnector:
             self._refresh, period_s=min(0.25, config.silence_s / 4),
         )  # fmt: skip
         self._opened = asyncio.Event()
+        #: history is in
+        self._loaded = asyncio.Event()
         self._stopped = ""
         self._request_id = 0
         self._latest_ms = clock.now_ms() + FUTURE_MS
@@ -148,12 +150,17 @@ class BinanceConnector:
 
     async def connect(self) -> None:
         """Keep the one connection up, for ever."""
+        if self._endpoints.source is Source.REPLAY:
+            # the recording starts to run when we subscribe: asked later, its running bars would hold trades that we get too
+            await self._loaded.wait()
         await self.link.run()
 
     async def _load_history(self) -> None:
         await self.rest.open()
-        await self._opened.wait()
+        if self._endpoints.source is not Source.REPLAY:
+            await self._opened.wait()
         await self.backfill.run()
+        self._loaded.set()
         self._refresh()
 
     async def _watch_clock(self) -> None:

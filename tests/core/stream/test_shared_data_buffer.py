@@ -174,6 +174,23 @@ def test_a_read_that_is_overtaken_by_writes_gives_the_rows_as_they_are_after_the
             assert found[:, 4].tolist() == [model[number] for number in numbers]
 
 
+def test_a_read_during_which_the_rows_move_to_a_new_array_sees_what_is_amended_there() -> None:
+    buffer = Interrupted(400, 10)
+    for number in range(499):
+        buffer.append(row(number, number))
+    before = buffer.window(1)
+
+    def write() -> None:
+        for number in range(499, 502):
+            buffer.append(row(number, number))
+        buffer.amend(row(495, -1))
+
+    buffer.meanwhile = [_nothing, write]
+    found = buffer.copy(10)
+    assert not np.shares_memory(before, buffer.window(400))
+    assert found[:, 4].tolist() == [492, 493, 494, -1, 496, 497, 498, 499, 500, 501]
+
+
 def test_readers_on_other_threads_see_the_rows_of_one_moment() -> None:
     """The writer keeps all values of all rows equal but for one amendment under way; a copy that mixes moments shows."""
     buffer = SharedDataBuffer(3_000, 10)

@@ -186,6 +186,12 @@ def test_trades_from_before_the_first_go_before_it_in_every_series(stream: Unifi
     assert [row[0] for row in stream.rows("eth_1d", 9)] == [NOON // 86_400_000 * 86_400_000]
 
 
+def test_the_time_of_a_kline_moves_all_series_of_its_symbol(stream: UnifiedDataStream) -> None:
+    stream.publish_trade(trade(5, NOON + 59_500, 5))
+    stream.publish_kline(kline(NOON + 59_000, 5, "1s", Origin.STREAM, event_ms=NOON + 60_004))
+    assert [row[0] for row in stream.rows("eth_1m", 9)] == [NOON, NOON + MINUTE_MS]
+
+
 def test_a_book_is_withheld_when_it_is_lost(stream: UnifiedDataStream) -> None:
     view = BookView("ETHUSDT", 1, ((99.0, 1.0),), ((101.0, 1.0),), NOON)
     subscription = stream.register_consumer("cob", [DataType.COB])
