@@ -1,4 +1,4 @@
-/* The one WebSocket to /feed: kept over page changes, reconnecting for ever. Frames are applied in one animation frame. */
+/* The one WebSocket to /feed: kept over page changes, reconnecting for ever. Frames are applied once an animation frame. */
 "use strict";
 window.quintet = window.quintet || {};
 window.quintet.feed = (() => {
@@ -20,7 +20,10 @@ window.quintet.feed = (() => {
   let heardAt = -Infinity;
   let asked = "";
   let pending = [];
-  let scheduled = false;
+  let isPosted = false;          // a task that applies the pending frames is on its way
+  let isPainting = false;        // frames were applied and are not painted yet
+  const task = new MessageChannel();
+  const painted = new MessageChannel();
   let paints = [];
   let paintsSentAt = 0;
   const sameMachine = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
@@ -91,9 +94,9 @@ window.quintet.feed = (() => {
     }
     pending.push(frame);
     if (pending.length > PENDING_LIMIT) restart();
-    if (!scheduled) {
-      scheduled = true;
-      requestAnimationFrame(apply);
+    if (!isPainting && !isPosted) {
+      isPosted = true;
+      task.port2.postMessage(0);
     }
   }
 
@@ -107,17 +110,30 @@ window.quintet.feed = (() => {
     }
   }
 
+  /*
+   * Apply what came, at most once an animation frame: at once when the last was painted, else right after it is. The charts
+   * draw in the animation frame that follows, so what is measured ends with the first task after that.
+   */
   function apply() {
-    scheduled = false;
+    isPosted = false;
     const frames = pending;
     pending = [];
+    if (!frames.length) return;
     let received = 0;
     for (const frame of frames) {
       dispatch(frame);
       if (frame.channel.startsWith("series:") && !frame.full && frame.recv_ms > received) received = frame.recv_ms;
     }
     for (const finish of handlers.get("*") || []) finish();
-    if (received && sameMachine) measure(received);
+    isPainting = true;
+    requestAnimationFrame(() => {
+      painted.port1.onmessage = () => {
+        isPainting = false;
+        if (received && sameMachine) measure(received);
+        apply();
+      };
+      painted.port2.postMessage(0);
+    });
   }
 
   function dispatch(frame) {
@@ -125,17 +141,10 @@ window.quintet.feed = (() => {
     for (const handle of handlers.get(kind) || []) handle(frame, name);
   }
 
-  /* The chart draws in the animation frame after the one its data was set in; the message comes after that frame is painted. */
   function measure(received) {
-    requestAnimationFrame(() => requestAnimationFrame(() => {
-      const channel = new MessageChannel();
-      channel.port1.onmessage = () => {
-        const us = Math.round((nowMs() - received) * 1000);
-        if (us >= 0 && us < 60e6 && paints.length < 400) paints.push(us);
-        report();
-      };
-      channel.port2.postMessage(0);
-    }));
+    const us = Math.round((nowMs() - received) * 1000);
+    if (us >= 0 && us < 60e6 && paints.length < 400) paints.push(us);
+    report();
   }
 
   function report() {
@@ -167,8 +176,10 @@ window.quintet.feed = (() => {
   }
 
   function start() {
+    task.port1.onmessage = apply;
     document.addEventListener("visibilitychange", () => {
       pending = [];
+      isPainting = false;
       request();
     });
     setInterval(() => {

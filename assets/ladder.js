@@ -2,7 +2,7 @@
 "use strict";
 window.quintet = window.quintet || {};
 window.quintet.ladder = (() => {
-  const { byId, text, attribute } = window.quintet.dom;
+  const { byId, text, attribute, make } = window.quintet.dom;
   const format = window.quintet.format;
   let slots = null;
   let decimals = 2;
@@ -16,12 +16,20 @@ window.quintet.ladder = (() => {
     decimals = Number(root.dataset.decimals);
     levels = Number(byId("ladder-levels").dataset.levels);
     withheld = null;
-    const slot = (side, index) => {
-      const element = root.querySelector(`[data-level="${side}${index}"]`);
-      const [bar, price, size, sum] = element.children;
-      return { bar, price, size, sum };
-    };
-    slots = Object.fromEntries(["bid", "ask"].map((side) => [side, Array.from({ length: levels }, (_, i) => slot(side, i))]));
+    const bids = Array.from({ length: levels }, () => slot("bid"));
+    const asks = Array.from({ length: levels }, () => slot("ask"));
+    byId("ladder-bids").replaceChildren(...bids.map((s) => s.row));
+    byId("ladder-asks").replaceChildren(...asks.map((s) => s.row).reverse());
+    slots = { bid: bids, ask: asks };
+  }
+
+  /* One level: bar, price, size and running sum. */
+  function slot(side) {
+    const bar = make("span", { class: "level-bar", "aria-hidden": "true" });
+    const price = make("span", { class: "num level-price" });
+    const size = make("span", { class: "num level-size" });
+    const sum = make("span", { class: "num level-sum dim" });
+    return { row: make("div", { class: `level level-${side}` }, bar, price, size, sum), bar, price, size, sum };
   }
 
   const isOpen = () => slots !== null && byId("ladder") !== null;

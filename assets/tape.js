@@ -1,56 +1,66 @@
-/* The last trades: newest on top, written into fixed slots once a frame. */
+/* The last trades, newest on top: the oldest row is written anew and moved up, the others are left alone. */
 "use strict";
 window.quintet = window.quintet || {};
 window.quintet.tape = (() => {
-  const { byId, text, attribute } = window.quintet.dom;
+  const { byId, text, attribute, make } = window.quintet.dom;
   const format = window.quintet.format;
   const RATE_MS = 10000;
-  let slots = [];
+  let box = null;
   let symbol = "";
   let decimals = 2;
-  let trades = [];               // newest first
+  let size = 0;
+  let waiting = [];              // trades not shown yet, oldest first
   let arrivals = [];             // [when, how many] of the last ten seconds
-  let dirty = false;
 
   function mount() {
     const root = byId("tape");
     symbol = root.dataset.symbol;
     decimals = Number(root.dataset.decimals);
-    slots = [...byId("tape-rows").children].map((row) => ({ row, cells: [...row.children] }));
-    trades = [];
+    box = byId("tape-rows");
+    size = Number(box.dataset.rows);
+    waiting = [];
     arrivals = [];
+    clear();
   }
 
-  const isOpen = () => slots.length > 0 && slots[0].row.isConnected;
+  function clear() {
+    const cells = () => ["num dim", "num tape-price", "num"].map((names) => make("span", { class: names }));
+    box.replaceChildren(...Array.from({ length: size }, () => make("div", { class: "tape-row" }, ...cells())));
+  }
+
+  const isOpen = () => box !== null && box.isConnected;
 
   function onTrades(frame, name) {
     if (!isOpen() || name !== symbol) return;
-    attribute(byId("tape-rows"), "data-loading", null);
-    const newest = frame.rows.slice(-slots.length).reverse();
+    attribute(box, "data-loading", null);
     if (frame.full) {
-      trades = newest;
+      clear();
+      waiting = frame.rows.slice(-size);
     } else {
-      trades = newest.concat(trades).slice(0, slots.length + 1);
+      waiting = waiting.concat(frame.rows).slice(-size);
       arrivals.push([frame.heardAt, frame.rows.length]);
     }
-    dirty = true;
   }
 
-  /* An aggressor who sells hits the bid: then the buyer was the maker. */
-  const direction = (trade) => (trade[4] ? "down" : "up");
+  function write(row, trade) {
+    const [time, price, quantity] = row.children;
+    /* an aggressor who sells hits the bid: then the buyer was the maker */
+    const direction = trade[4] ? "down" : "up";
+    text(time, format.time(trade[1]));
+    text(price, (direction === "up" ? "▲ " : "▼ ") + format.price(trade[2], decimals));
+    text(quantity, format.size(trade[3], 4));
+    attribute(row, "data-direction", direction);
+    attribute(row, "title", `trade ${trade[0]} · ${format.utc(trade[1])}`);
+  }
 
   function draw() {
-    if (!dirty || !isOpen()) return;
-    dirty = false;
-    slots.forEach(({ row, cells }, index) => {
-      const trade = trades[index];
-      if (!trade) return;
-      text(cells[0], format.time(trade[1]));
-      text(cells[1], (direction(trade) === "up" ? "▲ " : "▼ ") + format.price(trade[2], decimals));
-      text(cells[2], format.size(trade[3], 4));
-      attribute(row, "data-direction", direction(trade));
-      attribute(row, "title", `trade ${trade[0]} · ${format.utc(trade[1])}`);
-    });
+    if (!waiting.length || !isOpen()) return;
+    for (const trade of waiting) {
+      const row = box.lastElementChild;
+      write(row, trade);
+      box.prepend(row);
+    }
+    waiting = [];
     const now = performance.now();
     while (arrivals.length && now - arrivals[0][0] > RATE_MS) arrivals.shift();
     const total = arrivals.reduce((sum, [, n]) => sum + n, 0);

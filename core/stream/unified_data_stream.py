@@ -7,7 +7,7 @@ from typing import Any
 from core.base.clock import Clock
 from core.base.settings import StreamConfig
 from core.domain.health import Source
-from core.domain.market import BarUpdate, BookView, Kline, Origin, Quote, Trade
+from core.domain.market import BarFlag, BarUpdate, BookView, Kline, Origin, Quote, Trade
 from core.domain.series import SERIES, SERIES_NAMES
 from core.domain.snapshot import UniversalDataStream
 from core.stream.handlers import AsyncHandler, PlainHandler
@@ -195,14 +195,18 @@ class UnifiedDataStream:
             state, cause, since_ms = monitor.state()
             age_ns = monitor.age_ns()
             rows, first, last = buffer.rows, buffer.first_timestamp, buffer.last_timestamp
-            whole = completeness(rows, self.adapter.partial_rows(name), first, last, spec.step_ms)
+            due, partial = rows, self.adapter.partial_rows(name)
+            if rows and self.adapter.flags(name, first).get(first, 0) & BarFlag.PARTIAL:
+                # the bar in which observation began was never due: no history stands before it (a replay)
+                due, partial, first = rows - 1, partial - 1, first + spec.step_ms
+            whole = completeness(due, partial, first, last, spec.step_ms) if due or not rows else 1.0
             summaries.append(
                 {
                     "name": name,
                     "title": spec.title,
                     "symbol": spec.symbol,
                     "rows": rows,
-                    "first_timestamp": first,
+                    "first_timestamp": buffer.first_timestamp,
                     "last_timestamp": last,
                     "age_ms": None if age_ns is None else round(age_ns / 1e6, 1),
                     "event_age_ms": now_ms - market_ms if market_ms else None,
@@ -235,6 +239,10 @@ class UnifiedDataStream:
     def consumers(self) -> list[dict[str, Any]]:
         """Each consumer's registration, counters and latencies."""
         return self.distributor.summaries()
+
+    def market_ms(self, symbol: str) -> int:
+        """The largest venue event time seen of a symbol, Unix ms; 0 before its first frame."""
+        return self._market_ms[symbol]
 
     def quote(self, symbol: str) -> Quote | None:
         return self._quotes.get(symbol)

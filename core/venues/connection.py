@@ -14,6 +14,9 @@ MAX_MESSAGE_BYTES = 1 << 20
 #: picows closes the connection above this; between the two limits a message is only dropped
 MAX_FRAME_BYTES = 64 << 20
 
+#: looking up a member of an enum costs more than all the rest of a frame's way here
+_TEXT, _BINARY, _CONTINUATION, _CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
+
 
 class Connection(WSListener):  # type: ignore[misc]  # picows has no types
     """The listener of one connection. `closed` is done when it is over, with the cause as text.
@@ -30,7 +33,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         on_open: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_open` is called before the first message, which may come in the same read as the handshake's answer."""
-        self._clock = clock
+        self._now_ns = clock.monotonic_ns
         self._on_message = on_message
         self._on_bad = on_bad
         self._after_read = after_read
@@ -40,8 +43,11 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         self._parts: bytearray | None = None
         self._parts_bytes = 0
         self._close_cause = ""
+        #: when the bytes now being parsed were read (monotonic ns), 0 between reads
+        self._read_ns = 0
         #: set by the first whole message: the proof that data flows
         self.proven = asyncio.Event()
+        self.is_proven = False
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def open(self, url: str, timeout_s: float, **options: Any) -> None:
@@ -64,22 +70,24 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         self._on_open()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if not self._read_ns:  # frames of one read have one time: that of the read
+            self._read_ns = self._now_ns()
         kind = frame.msg_type
-        if (kind is WSMsgType.TEXT or kind is WSMsgType.BINARY) and frame.fin:
-            size = frame.payload_size
-            if size > MAX_MESSAGE_BYTES:
-                self._oversized(size)
+        if (kind is _TEXT or kind is _BINARY) and frame.fin:
+            if frame.payload_size > MAX_MESSAGE_BYTES:
+                self._oversized(frame.payload_size)
             else:
-                self._on_message(self, frame.get_payload_as_bytes(), self._clock.monotonic_ns())
-        elif kind is WSMsgType.TEXT or kind is WSMsgType.BINARY or kind is WSMsgType.CONTINUATION:
+                self._on_message(self, frame.get_payload_as_bytes(), self._read_ns)
+        elif kind is _TEXT or kind is _BINARY or kind is _CONTINUATION:
             self._fragment(frame)
-        elif kind is WSMsgType.CLOSE:
+        elif kind is _CLOSE:
             self._on_close(transport, frame)
         if frame.last_in_buffer:
+            self._read_ns = 0
             self._after_read()
 
     def _fragment(self, frame: WSFrame) -> None:
-        if frame.msg_type is not WSMsgType.CONTINUATION:
+        if frame.msg_type is not _CONTINUATION:
             self._parts, self._parts_bytes = bytearray(), 0
         if self._parts is None:
             self._on_bad(BadFrame("fragment", "a continuation frame that continues nothing"))
@@ -93,7 +101,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         if self._parts_bytes > MAX_MESSAGE_BYTES:
             self._oversized(self._parts_bytes)
         else:
-            self._on_message(self, bytes(parts), self._clock.monotonic_ns())
+            self._on_message(self, bytes(parts), self._read_ns)
 
     def _oversized(self, size: int) -> None:
         self._on_bad(BadFrame("oversized", f"a message of {size} bytes is longer than {MAX_MESSAGE_BYTES}"))
@@ -127,7 +135,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
     def send(self, text: bytes) -> None:
         """Send one text frame; does nothing when the connection is over."""
         if self.is_open and self._transport is not None:
-            self._transport.send(WSMsgType.TEXT, text)
+            self._transport.send(_TEXT, text)
 
     def pause(self) -> None:
         """Read no more until `resume`; the venue feels it through TCP."""

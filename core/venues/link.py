@@ -14,7 +14,6 @@ from picows import WSError
 
 from core.base.backoff import Backoff
 from core.base.clock import Clock
-from core.base.errors import BadInput
 from core.domain.health import LinkState
 from core.venues.bad_frames import BadFrames
 from core.venues.connect_budget import ConnectBudget
@@ -230,14 +229,13 @@ class Link:
     def _deliver(self, connection: Connection, payload: bytes, recv_ns: int) -> None:
         self.messages += 1
         self.last_message_ns = recv_ns
-        if not connection.proven.is_set():
+        if not connection.is_proven:
+            connection.is_proven = True
             connection.proven.set()
             self._backoff.reset()
             self._report(LinkState.LIVE, "")
         try:
             self._on_frame(payload, recv_ns)
-        except BadInput as error:
-            self.bad.count(error)
         except Exception as error:  # one bad frame must not cost the connection
             self.bad.count(error)
 

@@ -9,7 +9,10 @@ LEVELS = 11
 
 
 def ladder(instrument: Instrument) -> html.Section:
-    """The ladder's fixed slots: asks above, spread, bids below. assets/ladder.js writes into them."""
+    """Asks above, spread, bids below.
+
+    assets/ladder.js makes the levels: as Dash components each of them would be asked at every update of every chart.
+    """
     return html.Section(
         [
             html.Header(
@@ -29,7 +32,7 @@ def ladder(instrument: Instrument) -> html.Section:
             ),
             html.Div(
                 [
-                    *[_level("ask", i) for i in reversed(range(LEVELS))],
+                    html.Div(className="ladder-side ladder-asks", id="ladder-asks"),
                     html.Div(
                         [
                             html.Span("–", id="book-mid", className="num book-mid"),
@@ -37,7 +40,7 @@ def ladder(instrument: Instrument) -> html.Section:
                         ],
                         className="ladder-spread",
                     ),
-                    *[_level("bid", i) for i in range(LEVELS)],
+                    html.Div(className="ladder-side", id="ladder-bids"),
                 ],
                 className="ladder-levels",
                 id="ladder-levels",
@@ -66,17 +69,4 @@ def ladder(instrument: Instrument) -> html.Section:
         className="card ladder",
         id="ladder",
         **{"data-symbol": instrument.symbol, "data-state": "NONE", "data-decimals": str(instrument.price_decimals)},
-    )
-
-
-def _level(side: str, index: int) -> html.Div:
-    return html.Div(
-        [
-            html.Span(className="level-bar", **{"aria-hidden": "true"}),
-            html.Span("", className="num level-price"),
-            html.Span("", className="num level-size"),
-            html.Span("", className="num level-sum dim"),
-        ],
-        className=f"level level-{side}",
-        **{"data-level": f"{side}{index}"},
     )

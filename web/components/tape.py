@@ -9,7 +9,7 @@ ROWS = 40
 
 
 def tape(instrument: Instrument) -> html.Section:
-    """The tape's fixed slots, newest on top. assets/tape.js writes into them."""
+    """The tape, newest on top. assets/tape.js makes its rows, for the reason given in `ladder`."""
     return html.Section(
         [
             html.Header(
@@ -23,17 +23,10 @@ def tape(instrument: Instrument) -> html.Section:
                 [html.Span("Time"), html.Span(f"Price {instrument.quote}"), html.Span(f"Size {instrument.base}")],
                 className="tape-columns",
             ),
-            html.Div([_row() for _ in range(ROWS)], className="tape-rows", id="tape-rows", **{"data-loading": "true"}),
+            html.Div(className="tape-rows", id="tape-rows", **{"data-rows": str(ROWS), "data-loading": "true"}),
             html.Div("", id="cause-tape", className="cause", role="status"),
         ],
         className="card tape",
         id="tape",
         **{"data-symbol": instrument.symbol, "data-state": "NONE", "data-decimals": str(instrument.price_decimals)},
-    )
-
-
-def _row() -> html.Div:
-    return html.Div(
-        [html.Span("", className="num dim"), html.Span("", className="num tape-price"), html.Span("", className="num")],
-        className="tape-row",
     )

@@ -26,6 +26,7 @@ from core.venues.endpoints import Endpoints
 from core.venues.gap_filler import GapFiller
 from core.venues.incident_log import IncidentLog
 from core.venues.link import Link, LinkTimes
+from core.venues.repair import Repair
 from core.venues.simulated_status import simulated_status
 from core.venues.symbol_feed import SymbolFeed
 from core.venues.venue_state import VenueFacts, VenueState
@@ -93,6 +94,7 @@ class BinanceConnector:
             feed.on_gap = self._on_gap
         series = tuple(s for s in SERIES.values() if s.symbol in feeds)
         self.backfill = Backfill(series, config.history_rows, self.rest, stream, clock, self._on_history)
+        self.repair = Repair(series, self.rest, stream, is_enabled)
         self._watchdog = Watchdog(
             self.link, tuple(self.channels.values()), clock, self.incidents, self._resubscribe, self._excuse,
             self._refresh, period_s=min(0.25, config.silence_s / 4),
@@ -139,13 +141,15 @@ class BinanceConnector:
             "watchdog": self._watchdog.run,
             "link": self.connect,
             "history": self._load_history,
-            "clock": self._watch_clock,
             "tickers": self._watch_tickers,
         }
         tasks |= {f"gaps {symbol}": filler.run for symbol, filler in self.gap_fillers.items()}
         tasks |= {f"book {symbol}": book.run for symbol, book in self.books.items()}
         if self._endpoints.source is Source.REPLAY:
             tasks["replay"] = lambda: self._watch_replay(supervisor)
+        else:
+            tasks["repair"] = self.repair.run
+            tasks["clock"] = self._watch_clock
         return tasks
 
     async def connect(self) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -53,7 +54,7 @@ async def start() -> AsyncIterator[Callable[[], Bench]]:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def test_the_book_is_published_once_snapshot_and_diffs_meet(start, wait_until) -> None:  # type: ignore[no-untyped-def]
+async def test_the_book_is_published_once_snapshot_and_diffs_meet(start: Any, wait_until: Any) -> None:
     bench = start()
     bench.answers = [12]
     assert bench.diff(8, 10) is False
@@ -68,7 +69,7 @@ async def test_the_book_is_published_once_snapshot_and_diffs_meet(start, wait_un
     assert bench.incidents.snapshot() == []
 
 
-async def test_a_snapshot_older_than_the_diffs_is_asked_for_again(start, wait_until) -> None:  # type: ignore[no-untyped-def]
+async def test_a_snapshot_older_than_the_diffs_is_asked_for_again(start: Any, wait_until: Any) -> None:
     bench = start()
     bench.answers = [5, 6, 12]
     bench.diff(11, 13)
@@ -76,7 +77,7 @@ async def test_a_snapshot_older_than_the_diffs_is_asked_for_again(start, wait_un
     assert bench.asked == 3
 
 
-async def test_a_gap_withholds_the_book_and_is_an_incident_until_it_is_in_step(start, wait_until) -> None:  # type: ignore[no-untyped-def]
+async def test_a_gap_withholds_the_book_and_is_an_incident_until_it_is_in_step(start: Any, wait_until: Any) -> None:
     bench = start()
     bench.answers = [10, VenueUnavailable("HTTP 503"), 20]
     bench.diff(11, 13)
@@ -92,7 +93,7 @@ async def test_a_gap_withholds_the_book_and_is_an_incident_until_it_is_in_step(s
     assert incident.end_ms > 0
 
 
-async def test_a_lost_connection_withholds_the_book(start, wait_until) -> None:  # type: ignore[no-untyped-def]
+async def test_a_lost_connection_withholds_the_book(start: Any, wait_until: Any) -> None:
     bench = start()
     bench.answers = [10, 30]
     bench.diff(11, 13)
