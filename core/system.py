@@ -12,7 +12,7 @@ import msgspec
 
 from core.base.clock import Clock, SystemClock
 from core.base.errors import FatalError, StorageUnavailable
-from core.base.latency import LatencyHistogram
+from core.base.latency import RollingLatency
 from core.base.loop_thread import LoopThread, watch_loop_lag
 from core.base.settings import Settings
 from core.base.supervise import Supervisor
@@ -31,7 +31,7 @@ from core.venues.centralized_data_manager import CentralizedDataManager
 from core.venues.endpoints import Endpoints, choose_endpoints
 from core.venues.venue_process import VenueProcess
 
-__all__ = ["FatalError", "LatencyHistogram", "LockedToggle", "StorageUnavailable", "System"]
+__all__ = ["FatalError", "LockedToggle", "StorageUnavailable", "System"]
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class System:
         self._switchboard = Switchboard(self._set_consumer)
         self._incidents = IncidentLog(self.clock)
         self._process = ProcessMonitor(self.clock)
-        self._pixels = LatencyHistogram()
+        self._pixels = RollingLatency(self.clock)
         #: layer -> statistics of a cache
         self._caches: dict[str, Callable[[], dict[str, Any]]] = {}
         self._venue_process: VenueProcess | None = None
@@ -286,6 +286,7 @@ class System:
 
     def slo(self) -> list[dict[str, Any]]:
         """Each success metric: name, target, value, unit, ok, how."""
+        pixels = self._pixels.seen()
         inputs = Inputs(
             consumers=self.stream.consumers(),
             series=self.stream.series_summary(),
@@ -293,7 +294,7 @@ class System:
             caches=self.caches(),
             storage=self.storage(),
             process=self.process(),
-            pixel_p99_us=self._pixels.percentile(99) / 1e3 if self._pixels.count else None,
+            pixel_p99_us=pixels.percentile(99) / 1e3 if pixels.count else None,
             first_candle_ms=self._first_candle_ms,
         )
         return [msgspec.structs.asdict(metric) for metric in success_metrics(inputs)]
@@ -305,7 +306,8 @@ class System:
 
     def pixel_latency(self) -> dict[str, float]:
         """p50, p95, p99, max in µs and the count, of what browsers reported."""
-        return self._pixels.summary_us() | {"count": self._pixels.count}
+        pixels = self._pixels.seen()
+        return pixels.summary_us() | {"count": pixels.count}
 
     # ---- settings and history, from the web loop
 

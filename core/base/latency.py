@@ -1,5 +1,7 @@
 """Latency histograms: cheap to record, mergeable, with percentiles good to 3 %."""
 
+from core.base.clock import Clock
+
 #: sub-buckets of each power of two; 32 of them bound the relative error by 1/32
 _SUB_BITS = 5
 _SUB = 1 << _SUB_BITS
@@ -58,9 +60,45 @@ class LatencyHistogram:
                 counts[next((i for i, edge in enumerate(edges_us) if value <= edge), len(edges_us))] += count
         return counts
 
-    def clear(self) -> None:
-        self._counts = [0] * _BUCKETS
-        self.count = self.total_ns = self.max_ns = 0
+    def plus(self, other: "LatencyHistogram") -> "LatencyHistogram":
+        """Both together, as a new histogram."""
+        both = LatencyHistogram()
+        both._counts = [a + b for a, b in zip(self._counts, other._counts, strict=True)]
+        both.count, both.total_ns = self.count + other.count, self.total_ns + other.total_ns
+        both.max_ns = max(self.max_ns, other.max_ns)
+        return both
+
+
+class RollingLatency:
+    """The latencies of the last half to one minute: what happened at the start must not be told for ever.
+
+    Two histograms take turns; each lives for twice `half_s`. Written by one thread, read by any.
+    """
+
+    __slots__ = ("_clock", "_current", "_half_ns", "_previous", "_since_ns")
+
+    def __init__(self, clock: Clock, half_s: float = 30.0) -> None:
+        self._clock = clock
+        self._half_ns = round(half_s * 1e9)
+        self._since_ns = clock.monotonic_ns()
+        self._current, self._previous = LatencyHistogram(), LatencyHistogram()
+
+    def record(self, ns: int, times: int = 1, now_ns: int | None = None) -> None:
+        """Count a duration; `now_ns` spares asking the clock."""
+        self._turn(self._clock.monotonic_ns() if now_ns is None else now_ns)
+        self._current.record(ns, times)
+
+    def seen(self) -> LatencyHistogram:
+        """A histogram of what is remembered just now."""
+        self._turn(self._clock.monotonic_ns())
+        return self._previous.plus(self._current)
+
+    def _turn(self, now_ns: int) -> None:
+        age_ns = now_ns - self._since_ns
+        if age_ns >= self._half_ns:
+            # after a whole silent minute the other half is too old as well
+            self._previous = self._current if age_ns < 2 * self._half_ns else LatencyHistogram()
+            self._current, self._since_ns = LatencyHistogram(), now_ns
 
 
 def _upper_edge(index: int) -> int:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Awaitable, Callable
 
 from core.base.clock import Clock
-from core.base.latency import LatencyHistogram
+from core.base.latency import RollingLatency
 
 
 class LoopThread:
@@ -49,7 +49,7 @@ class LoopThread:
 
 
 async def watch_loop_lag(
-    clock: Clock, lag: LatencyHistogram, worst: Callable[[float], None], period_s: float = 0.05
+    clock: Clock, lag: RollingLatency, worst: Callable[[float], None], period_s: float = 0.05
 ) -> None:
     """Record for ever how much later than asked the running loop wakes us; `worst(ms)` hears of each lag above 250 ms."""
     while True:

@@ -7,7 +7,7 @@ import threading
 import psutil
 
 from core.base.clock import Clock
-from core.base.latency import LatencyHistogram
+from core.base.latency import RollingLatency
 
 
 class ProcessMonitor:
@@ -20,16 +20,16 @@ class ProcessMonitor:
         self._read_ns = -(10**10)
         self._last: dict[str, object] = {}
         #: loop name -> how late it wakes its sleepers
-        self.loops: dict[str, LatencyHistogram] = {}
+        self.loops: dict[str, RollingLatency] = {}
 
     @property
     def started_ms(self) -> int:
         """When the operating system started this process, Unix ms."""
         return int(self._process.create_time() * 1000)
 
-    def loop(self, name: str) -> LatencyHistogram:
-        """The lag histogram of a loop; made at the first call."""
-        return self.loops.setdefault(name, LatencyHistogram())
+    def loop(self, name: str) -> RollingLatency:
+        """The lag of a loop over the last minute; made at the first call."""
+        return self.loops.setdefault(name, RollingLatency(self._clock))
 
     def snapshot(self) -> dict[str, object]:
         """rss_bytes, cpu_percent (100 = one core), threads, uptime_ms, gc_collections, loop_lag_us per loop."""
@@ -45,4 +45,4 @@ class ProcessMonitor:
                     "gc_collections": sum(s["collections"] for s in gc.get_stats()),
                     "cores": psutil.cpu_count() or 1,
                 }
-        return self._last | {"loop_lag_us": {name: lag.summary_us() for name, lag in self.loops.items()}}
+        return self._last | {"loop_lag_us": {name: lag.seen().summary_us() for name, lag in self.loops.items()}}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from core.base.clock import Clock
-from core.base.latency import LatencyHistogram
+from core.base.latency import RollingLatency
 from core.base.log import RateLimit
 from core.stream.mailbox import mailbox_for
 from core.stream.messages import DataType, Message, Policy
@@ -48,7 +48,8 @@ class Consumer:
         self.last_error = ""
         #: times the handler kept the engine loop too long
         self.hogged = 0
-        self.latency = LatencyHistogram()
+        #: from frame read to hand-over, over the last minute
+        self.latency = RollingLatency(registration.clock)
         self._rate = RateMeter()
         self._clock = registration.clock
         self._log_limit = RateLimit()
@@ -83,10 +84,10 @@ class Consumer:
                 times += 1
                 continue
             if previous:
-                self.latency.record(now_ns - previous, times)
+                self.latency.record(now_ns - previous, times, now_ns)
             previous, times = recv_ns, 1
         if previous:
-            self.latency.record(now_ns - previous, times)
+            self.latency.record(now_ns - previous, times, now_ns)
 
     def failed(self, error: Exception) -> None:
         """Count a failure of the consumer's own code; its log lines are held back to one a minute."""
@@ -101,7 +102,8 @@ class Consumer:
             logger.warning("consumer %s kept the engine loop for %.0f ms", self.name, spent_ns / 1e6)
 
     def summary(self) -> dict[str, Any]:
-        """The consumer as the API answers it."""
+        """The consumer as the API answers it; latencies are those of the last minute."""
+        latency = self.latency.seen()
         return {
             "name": self.name,
             "data_types": sorted(self.data_types),
@@ -116,8 +118,8 @@ class Consumer:
             "bound": self.mailbox.bound,
             "congested": self.mailbox.congested,
             "hogged": self.hogged,
-            "latency_us": self.latency.summary_us(),
-            "histogram": {"edges_us": list(EDGES_US), "counts": self.latency.buckets_us(EDGES_US)},
+            "latency_us": latency.summary_us(),
+            "histogram": {"edges_us": list(EDGES_US), "counts": latency.buckets_us(EDGES_US)},
             "last_error": self.last_error,
         }
 

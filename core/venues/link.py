@@ -130,7 +130,7 @@ class Link:
 
     def _patience_s(self) -> float:
         """The ceiling of the next wait: short after a short outage, so that the end of a restart is not slept through."""
-        return max(1.0, (self._clock.monotonic_ns() - self._proven_ns) / 4e9)
+        return max(1.0, (self._clock.monotonic_ns() - self._proven_ns) / 5e9)
 
     async def _permission(self) -> None:
         """Wait until the venue's ban is over and its connect budget allows one more."""

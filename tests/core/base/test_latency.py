@@ -59,10 +59,18 @@ def test_a_negative_duration_counts_as_none() -> None:
     assert (histogram.count, histogram.max_ns, histogram.percentile(99)) == (1, 0, 0)
 
 
-def test_nothing_recorded_is_zero_and_so_is_a_cleared_one() -> None:
+def test_nothing_recorded_is_zero() -> None:
     histogram = LatencyHistogram()
     assert histogram.summary_us() == {"p50": 0, "p95": 0, "p99": 0, "max": 0}
     histogram.record(1_234_567)
     assert math.isclose(histogram.summary_us()["max"], 1_234.6)
-    histogram.clear()
-    assert histogram.summary_us() == {"p50": 0, "p95": 0, "p99": 0, "max": 0}
+
+
+def test_two_together_count_everything_once() -> None:
+    one, other = LatencyHistogram(), LatencyHistogram()
+    one.record(1_000, times=3)
+    other.record(9_000)
+    both = one.plus(other)
+    assert (both.count, both.max_ns, both.total_ns) == (4, 9_000, 12_000)
+    assert both.percentile(50) < 1_100 < both.percentile(99)
+    assert (one.count, other.count) == (3, 1)

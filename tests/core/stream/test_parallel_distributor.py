@@ -191,7 +191,7 @@ async def test_latency_is_counted_from_the_frames_arrival(distributor: ParallelD
     distributor.publish_trade(trade(1, clock.monotonic_ns() - 5_000_000), [])
     distributor.publish_trade(trade(2), [])
     consumer.take()
-    assert consumer.latency.count == 1
+    assert consumer.latency.seen().count == 1
     assert summary(distributor, "one")["latency_us"]["p50"] >= 5_000  # type: ignore[index]
     histogram = summary(distributor, "one")["histogram"]
     assert sum(histogram["counts"]) == 1  # type: ignore[index]
