@@ -83,7 +83,7 @@ window.quintet.ladder = (() => {
     attribute(byId("book-state"), "data-state", state);
     text(byId("book-state"), { WITHHELD: "WITHHELD", NONE: "waiting", LIVE: "IN STEP" }[state] || state);
     text(byId("cause-book"), stale ? `${state} since ${format.time(series.since)} – ${series.cause || "no data arrives"}`
-      : withheld ? `Withheld since ${format.time(withheld)}: resyncing with the venue` : "");
+      : withheld ? `Withheld since ${format.time(withheld)}: resyncing, or off in Settings` : "");
   }
 
   return { mount, age, start: () => window.quintet.feed.on("book", onBook) };

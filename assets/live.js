@@ -128,9 +128,11 @@ window.quintet.live = (() => {
   function showTicker() {
     if (!isMounted) return;
     const { ticker } = window.quintet.shell.market(symbolOf(big));
-    text(byId("head-high"), format.price(ticker.high));
-    text(byId("head-low"), format.price(ticker.low));
-    text(byId("head-volume"), format.si(ticker.volume, 1));
+    /* a recording has no statistics: zeros are not prices */
+    const isKnown = ticker.high > 0;
+    text(byId("head-high"), isKnown ? format.price(ticker.high) : format.NONE);
+    text(byId("head-low"), isKnown ? format.price(ticker.low) : format.NONE);
+    text(byId("head-volume"), isKnown ? format.si(ticker.volume, 1) : format.NONE);
   }
 
   function showSpread() {

@@ -11,7 +11,7 @@ from web.figures.tokens import Tokens
 PERCENTILES = (("p50", "ok"), ("p95", "warn"), ("p99", "bad"))
 
 #: ticks of the logarithmic axis, in microseconds
-TICKS_US = (1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000)
+TICKS_US = (10, 1_000, 100_000, 10_000_000)
 
 Stage = Mapping[str, Any]
 
@@ -46,7 +46,12 @@ def latency_waterfall(stages: Sequence[Stage], tokens: Tokens) -> go.Figure:
         **_layout(tokens), legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
     )
     figure.update_xaxes(
-        type="log", range=[0, 7.05], tickvals=list(TICKS_US), ticktext=[duration(t) for t in TICKS_US], **_axis(tokens)
+        type="log",
+        range=[0, 7.2],
+        tickangle=0,
+        tickvals=list(TICKS_US),
+        ticktext=[duration(t) for t in TICKS_US],
+        **_axis(tokens),
     )
     figure.update_yaxes(autorange="reversed", type="category", automargin=True, **_axis(tokens))
     return figure
