@@ -8,6 +8,8 @@ window.quintet.charts = (() => {
   const KEEP = 6000;             // rows kept per chart before the oldest third is let go
   const MANY = 60;               // more changed bars than this are set as a whole
   const EMA_ROWS = 20;
+  const BLOCK = 1500;            // stored rows are asked for in blocks that all viewers share, so that they are cached
+  const NEAR_EDGE = 40;          // bars left of the view at which older ones are fetched
 
   /** series -> { name, step, daily, rows, at (timestamp -> index), flags, changed (timestamps to tell), newest (told), … } */
   const charts = new Map();
@@ -20,7 +22,7 @@ window.quintet.charts = (() => {
   function define(name, step) {
     charts.set(name, {
       name, step, daily: step >= 86400000, rows: [], at: new Map(), flags: new Map(), changed: new Set(),
-      mounted: false, filled: false, following: true, ema: false, range: null, newest: 0,
+      mounted: false, filled: false, following: true, ema: false, range: null, newest: 0, asking: false, oldest: false,
     });
   }
 
@@ -217,6 +219,7 @@ window.quintet.charts = (() => {
       chart.filled = false;
       chart.following = true;
       chart.range = null;
+      chart.oldest = false;
       setProps(chart.name, { chartOptions: options(chart) });
       draw(chart);
     }
@@ -240,8 +243,41 @@ window.quintet.charts = (() => {
     if (chart && range) {
       chart.range = range;
       chart.following = range.to >= chart.rows.length - 2;
+      if (range.from < NEAR_EDGE && chart.filled && !chart.following && !chart.asking && !chart.oldest) fetchOlder(chart);
     }
     return !chart || chart.following;
+  }
+
+  /** Scrolled near the left edge: fetch the stored rows of the block before it, and keep the view where it is. */
+  async function fetchOlder(chart) {
+    const first = chart.rows[0][0];
+    const block = Math.floor((first - chart.step) / (BLOCK * chart.step)) * BLOCK * chart.step;
+    chart.asking = true;
+    try {
+      const answer = await fetch(`/api/v1/series/${chart.name}?since=${Math.max(0, block - 1)}&limit=${BLOCK}`);
+      if (!answer.ok) return;
+      const older = (await answer.json()).rows.filter((row) => row[0] < first);
+      // what does not reach up to our first row would leave a hole: then nothing older is stored without one
+      chart.oldest = !older.length || older[older.length - 1][0] !== first - chart.step;
+      if (!chart.oldest && chart.rows.length && chart.rows[0][0] === first) prepend(chart, older);
+    } catch {
+      /* the server is away: the next scroll asks again */
+    } finally {
+      chart.asking = false;
+    }
+  }
+
+  function prepend(chart, older) {
+    let start = older.length - 1;
+    while (start > 0 && older[start][0] - older[start - 1][0] === chart.step) start -= 1;
+    const joined = older.slice(start);
+    chart.rows = joined.concat(chart.rows);
+    index(chart);
+    draw(chart);
+    if (chart.range) {
+      const { from, to } = chart.range;
+      setProps(chart.name, { visibleLogicalRange: { from: from + joined.length, to: to + joined.length } });
+    }
   }
 
   function setEma(name, on) {

@@ -6,18 +6,19 @@ window.quintet.measures = (() => {
   const TEXTS = {
     slo: "The promises of the design, measured on this running system: those that fail come first, then those nearest to their limit. "
       + "Hover over a metric to read how it is measured. The lines show the last minutes, as this page saw them.",
-    waterfall: "Time from the moment a frame was read from the venue's socket to each later stage, over all messages since the start. "
+    waterfall: "Venue → receive is our clock against the venue's time in trades and depth, by the measured clock offset; the stages after it are "
+      + "timed on one frame in eight; receive → consumer and → pixel on every one. All over the last minute. "
       + "The axis is logarithmic. Pixels are measured by browsers on this machine only, where the clocks are the same.",
     storage: "The batch writer's counters since the start. Writes saved = 1 − statements ÷ rows written.",
-    process: "The main process as the operating system counts it. Loop lag is how much later than asked an event loop wakes a sleeper.",
+    process: "The main process as the operating system counts it. Loop lag is how much later than asked an event loop wakes a sleeper, over the last minute.",
     consumers: "Every registered consumer of the stream. Each has its own mailbox: a slow one delays nobody else.",
     rate: "Messages a second, averaged over the last seconds.",
     delivered: "Messages handed over since the consumer was registered.",
     dropped: "Messages lost because a bounded mailbox was full. Conflated ones (a newer state took their place) do not count.",
     errors: "Exceptions raised by the consumer's own handler. They stay with it.",
     queue: "Messages in the mailbox now, of the bound it has.",
-    latency: "From the frame being read from the venue's socket to the hand-over to this consumer, since the start. Percentiles are good to 3 %.",
-    histogram: "How many messages took how long, since the start. Click a consumer's row to see its histogram enlarged.",
+    latency: "From the frame being read from the venue's socket to the hand-over to this consumer, over the last minute. Percentiles are good to 3 %.",
+    histogram: "How many messages took how long, over the last minute. Click a consumer's row to see its histogram enlarged.",
     channels: "Each subscription with the time since its last message. Silence is a fault even while the connection answers pings.",
     age: "Time since the last message of this channel was read here.",
     gaps: "Jumps in the venue's own numbering (trade ids, book updates). Each is filled by REST or marks its bars as partial.",

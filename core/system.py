@@ -304,6 +304,10 @@ class System:
         for value in us:
             self._pixels.record(int(value * 1e3))
 
+    def stages(self) -> list[dict[str, Any]]:
+        """Where a frame's time goes from the venue to the consumers' mailboxes: stage, p50, p95, p99, max in µs."""
+        return self._manager.stages() if self._manager is not None else []
+
     def pixel_latency(self) -> dict[str, float]:
         """p50, p95, p99, max in µs and the count, of what browsers reported."""
         pixels = self._pixels.seen()

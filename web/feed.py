@@ -1,7 +1,8 @@
 """The hub of `/feed`: one consumer of the stream for all browsers.
 
-It empties the dashboard's mailbox whenever something is in it; at most 30 times a second each channel takes in what changed,
-and the clients that listen are woken. Frames are made when the first client takes them and shared by all (see `feed_channels`). Web loop only.
+It empties the dashboard's mailbox whenever something is in it. At most 30 times a second each channel takes in what changed,
+and its listeners are woken. Frames are made when the first client takes them, and shared by all (see `feed_channels`).
+Web loop only.
 """
 
 import asyncio

@@ -25,8 +25,9 @@ def status(system: System) -> dict[str, Any]:
 
 
 def waterfall(system: System, consumers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Where the time goes between a frame's arrival and the screen: stage, p50, p95, p99, max in µs, in order."""
-    found = [("receive → consumer", entry["latency_us"]) for entry in consumers if entry["name"] == CONSUMER]
+    """Where the time goes between the venue and the screen: stage, p50, p95, p99, max in µs, in order."""
+    found = [(stage["stage"], stage) for stage in system.stages()]
+    found += [("receive → consumer", entry["latency_us"]) for entry in consumers if entry["name"] == CONSUMER]
     pixel = system.pixel_latency()
     if pixel["count"]:
         found.append(("receive → pixel", pixel))
@@ -44,6 +45,7 @@ def monitoring(system: System) -> dict[str, Any]:
         "process": system.process(),
         "connections": system.connections(),
         "waterfall": waterfall(system, consumers),
+        "incidents": system.incidents()[:50],
     }
 
 

@@ -76,3 +76,7 @@ class CentralizedDataManager:
     def tickers(self) -> dict[str, dict[str, float]]:
         """24 h statistics per symbol. Any thread."""
         return {symbol: ticker for connector in self._connectors for symbol, ticker in connector.tickers().items()}
+
+    def stages(self) -> list[dict[str, object]]:
+        """Latencies of a frame's way from the venue to the consumers' mailboxes. Any thread."""
+        return self.binance.timings.stages()

@@ -34,6 +34,9 @@ CANARY = "postgres://quintet:hunter2@db.internal/x"
 class FakeSystem:
     """The facade `core.system.System`, with the real stream and in-memory answers for what lies behind it."""
 
+    def stages(self) -> list[dict[str, object]]:
+        return []
+
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings, self.clock = settings, clock
         self.stream = UnifiedDataStream(settings.stream, clock)

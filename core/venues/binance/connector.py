@@ -23,6 +23,7 @@ from core.venues.book_keeper import BookKeeper
 from core.venues.channel import Channel
 from core.venues.connector import IsEnabled, VenueRefused
 from core.venues.endpoints import Endpoints
+from core.venues.frame_timings import FrameTimings
 from core.venues.gap_filler import GapFiller
 from core.venues.incident_log import IncidentLog
 from core.venues.link import Link, LinkTimes
@@ -99,6 +100,7 @@ class BinanceConnector:
             self.link, tuple(self.channels.values()), clock, self.incidents, self._resubscribe, self._excuse,
             self._refresh, period_s=min(0.25, config.silence_s / 4),
         )  # fmt: skip
+        self.timings = FrameTimings(clock)
         self._opened = asyncio.Event()
         #: history is in
         self._loaded = asyncio.Event()
@@ -206,9 +208,13 @@ class BinanceConnector:
     # -- frames: normalize, emit
 
     def _on_frame(self, frame: bytes, recv_ns: int) -> None:
+        is_timed = self.timings.is_sampled()
         value = self.normalize(frame, recv_ns)
+        parsed_ns = self._clock.monotonic_ns() if is_timed else 0
         if value is not None:
             self.emit(value)
+        if is_timed:
+            self.timings.record(value, recv_ns, parsed_ns, self.rest.clock_offset_ms)
 
     def normalize(self, frame: bytes, recv_ns: int) -> StreamValue | None:
         """A frame as a domain value, None for one that only concerns the connection. Raises BadFrame."""
