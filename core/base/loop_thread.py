@@ -48,9 +48,7 @@ class LoopThread:
         await self._main()
 
 
-async def watch_loop_lag(
-    clock: Clock, lag: RollingLatency, worst: Callable[[float], None], period_s: float = 0.05
-) -> None:
+async def watch_loop_lag(clock: Clock, lag: RollingLatency, worst: Callable[[float], None], period_s: float = 0.05) -> None:
     """Record for ever how much later than asked the running loop wakes us; `worst(ms)` hears of each lag above 250 ms."""
     while True:
         asked = clock.monotonic_ns()

@@ -11,7 +11,7 @@ from core.base.errors import BadInput, RetryableError, VenueBanned
 from core.domain.market import BookView, DepthDiff, DepthSnapshot
 from core.market.order_book import OrderBook
 from core.stream.unified_data_stream import UnifiedDataStream
-from core.venues.connector import VenueRefused
+from core.venues.connector import ORDER_BOOK, IsEnabled, VenueRefused
 from core.venues.incident_log import IncidentLog
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ class BookKeeper:
         levels: int,
         clock: Clock,
         incidents: IncidentLog,
+        is_enabled: IsEnabled = lambda toggle: True,
         backoff: Backoff | None = None,
     ) -> None:
         self.symbol = symbol
@@ -41,6 +42,8 @@ class BookKeeper:
         self._levels = levels
         self._clock = clock
         self._incidents = incidents
+        self._is_enabled = is_enabled
+        self._is_off = False
         self._backoff = backoff or Backoff(base_s=0.1, cap_s=10.0)
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._wanted = asyncio.Event()
@@ -51,7 +54,11 @@ class BookKeeper:
         self.book = OrderBook()
 
     def on_diff(self, diff: DepthDiff) -> bool:
-        """Apply and publish. False: the book is out of step, and a snapshot has been asked for."""
+        """Apply and publish. False: the book is out of step, and a snapshot has been asked for. Switched off: forget all."""
+        if not self._is_enabled(ORDER_BOOK):
+            self._switch_off()
+            return True
+        self._is_off = False
         was_synced = self.book.synced
         self._recv_ns = diff.recv_ns
         if self.book.apply(diff):
@@ -63,6 +70,13 @@ class BookKeeper:
             self._incidents.open(self._key, f"depth gap: {self.symbol}", f"before update {diff.first_id}")
         self._wanted.set()
         return False
+
+    def _switch_off(self) -> None:
+        if not self._is_off:
+            self._is_off = True
+            self._wanted.clear()
+            self._incidents.close(self._key)
+            self.lost()
 
     def lost(self) -> None:
         """The connection or the channel is gone: nothing is known any more."""
@@ -76,7 +90,7 @@ class BookKeeper:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            if not self.book.synced:
+            if not self.book.synced and not self._is_off:
                 await self._resync()
 
     async def _resync(self) -> None:

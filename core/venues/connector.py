@@ -12,6 +12,7 @@ IsEnabled = Callable[[str], bool]
 #: toggles of this layer
 GAP_BACKFILL = "gap_backfill"
 BAR_RECONCILIATION = "bar_reconciliation"
+ORDER_BOOK = "order_book"
 
 
 class VenueRefused(QuintetError):

@@ -11,9 +11,12 @@ from playwright.sync_api import Browser, Page, sync_playwright
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium where there is one, else Playwright's own."""
+    """The system's Chromium where there is one, else Playwright's own.
+
+    Not for the session: while it is open a loop runs on this thread, and tests that are coroutines cannot have theirs.
+    """
     found = next((path for name in SYSTEM_BROWSERS if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
         executable = found or playwright.chromium.executable_path

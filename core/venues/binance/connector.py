@@ -83,7 +83,9 @@ class BinanceConnector:
             self.venue, self._url, self._on_frame, self._on_link, clock, congested=self._congested, times=times
         )  # fmt: skip
         self.books = {
-            channel.symbol: BookKeeper(channel.symbol, stream, self.rest.depth, config.book_levels, clock, self.incidents)
+            channel.symbol: BookKeeper(
+                channel.symbol, stream, self.rest.depth, config.book_levels, clock, self.incidents, is_enabled
+            )
             for channel in self.channels.values()
             if channel.name.startswith("depth")
         }

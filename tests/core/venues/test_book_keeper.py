@@ -24,9 +24,11 @@ class Bench:
         self.incidents = IncidentLog("binance", clock)
         self.answers: list[int | Exception] = []
         self.asked = 0
+        self.is_on = True
         self.keeper = BookKeeper(
-            "ETHUSDT", self.stream, self.snapshot, 5, clock, self.incidents, Backoff(base_s=0.01, cap_s=0.02, floor_s=0.01)
-        )
+            "ETHUSDT", self.stream, self.snapshot, 5, clock, self.incidents, lambda toggle: self.is_on,
+            Backoff(base_s=0.01, cap_s=0.02, floor_s=0.01),
+        )  # fmt: skip
 
     async def snapshot(self, symbol: str) -> DepthSnapshot:
         self.asked += 1
@@ -103,3 +105,20 @@ async def test_a_lost_connection_withholds_the_book(start: Any, wait_until: Any)
     bench.diff(31, 33)
     await wait_until(lambda: bench.stream.book("ETHUSDT"))
     assert bench.keeper.book.gaps == 0
+
+
+async def test_a_book_switched_off_is_withheld_asks_nothing_and_comes_back(start: Any, wait_until: Any) -> None:
+    bench = start()
+    bench.answers = [10, 30]
+    bench.diff(11, 13)
+    await wait_until(lambda: bench.stream.book("ETHUSDT"))
+    bench.is_on = False
+    assert bench.diff(14, 15)
+    assert bench.diff(17, 19), "what is not kept has no gaps"
+    assert bench.stream.book("ETHUSDT") is None
+    assert bench.asked == 1
+    assert bench.keeper.book.gaps == 0
+    bench.is_on = True
+    bench.diff(31, 33)
+    await wait_until(lambda: bench.stream.book("ETHUSDT"))
+    assert bench.asked == 2
