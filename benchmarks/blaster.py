@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import uvloop
 from picows import WSListener, WSMsgType, WSTransport, ws_create_server
 
 
@@ -23,8 +24,15 @@ def trade_frame(number: int, ts_ms: int) -> bytes:
     return json.dumps({"stream": f"{symbol.lower()}@trade", "data": data}, separators=(",", ":")).encode()
 
 
+def on_the_wire(payload: bytes) -> bytes:
+    """An unmasked text frame as a server sends it (RFC 6455 §5.2): the client, not the sender, is to be measured."""
+    size = len(payload)
+    head = bytes((0x81, size)) if size < 126 else bytes((0x81, 126)) + size.to_bytes(2, "big")
+    return head + payload
+
+
 class Blaster(WSListener):  # type: ignore[misc]
-    """Sends `count` frames to each client, then closes. `per_s` 0 = as fast as it reads."""
+    """Sends `count` frames to each client. `per_s` 0 = as fast as it reads."""
 
     def __init__(self, count: int, per_s: int) -> None:
         self.count, self.per_s = count, per_s
@@ -38,23 +46,26 @@ class Blaster(WSListener):  # type: ignore[misc]
         self.writable.set()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self.task = asyncio.get_running_loop().create_task(self.send(transport))
+        self.task = asyncio.get_running_loop().create_task(
+            self.at_pace(transport) if self.per_s else self.flat_out(transport)
+        )
 
-    async def send(self, transport: WSTransport) -> None:
-        started, burst = time.perf_counter(), 200 if not self.per_s else max(1, self.per_s // 200)
+    async def flat_out(self, transport: WSTransport) -> None:
         base_ms = time.time_ns() // 1_000_000
-        frames = None if self.per_s else [trade_frame(n, base_ms) for n in range(self.count)]
+        frames = [on_the_wire(trade_frame(n, base_ms)) for n in range(self.count)]
+        blobs = [b"".join(frames[first : first + 500]) for first in range(0, self.count, 500)]
+        for blob in blobs:
+            transport.underlying_transport.write(blob)
+            await self.writable.wait()
+
+    async def at_pace(self, transport: WSTransport) -> None:
+        started, burst = time.perf_counter(), max(1, self.per_s // 1_000)
         for first in range(0, self.count, burst):
             now_ms = time.time_ns() // 1_000_000
             for n in range(first, min(first + burst, self.count)):
-                transport.send(WSMsgType.TEXT, frames[n] if frames else trade_frame(n, now_ms))
+                transport.send(WSMsgType.TEXT, trade_frame(n, now_ms))
             await self.writable.wait()
-            if self.per_s:
-                await asyncio.sleep(max(0.0, started + (first + burst) / self.per_s - time.perf_counter()))
-            else:
-                await asyncio.sleep(0)
-        await asyncio.sleep(0.2)
-        transport.send_close()
+            await asyncio.sleep(max(0.0, started + (first + burst) / self.per_s - time.perf_counter()))
 
 
 async def serve(count: int, per_s: int) -> None:
@@ -83,4 +94,4 @@ if __name__ == "__main__":
     parser.add_argument("--per-s", type=int, default=0)
     options = parser.parse_args()
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(options.count, options.per_s))
+        uvloop.run(serve(options.count, options.per_s))

@@ -9,7 +9,6 @@ from web.feed_frames import CONSUMER
 
 def status(system: System) -> dict[str, Any]:
     """What every page shows, 4/s. `incident` is the newest open one, or null; latency is that of the dashboard's mailbox."""
-    consumers = {entry["name"]: entry for entry in system.stream.consumers()}
     open_incidents = [incident for incident in system.incidents() if not incident["end_ms"]]
     return {
         "source": system.source,
@@ -19,7 +18,7 @@ def status(system: System) -> dict[str, Any]:
             {key: connection[key] for key in ("venue", "state", "since", "cause")} for connection in system.connections()
         ],
         "tickers": system.tickers(),
-        "latency_p99_us": consumers[CONSUMER]["latency_us"]["p99"] if CONSUMER in consumers else None,
+        "latency_p99_us": system.stream.latency_p99_us(CONSUMER),
         "incident": max(open_incidents, key=lambda incident: incident["start_ms"], default=None),
     }
 

@@ -192,6 +192,11 @@ class ParallelDataDistributor:
 
     # -- what it looks like: any thread
 
+    def latency_p99_us(self, name: str) -> float | None:
+        with self._lock:
+            consumer = self._consumers.get(name)
+        return None if consumer is None else round(consumer.latency.seen().percentile(99) / 1e3, 1)
+
     def summaries(self) -> list[dict[str, Any]]:
         with self._lock:
             consumers = list(self._consumers.values())
