@@ -74,7 +74,7 @@ window.quintet.feed = (() => {
     if (!socket || socket.readyState !== WebSocket.OPEN) return;
     const channels = document.hidden
       ? ["status"] : [...new Set(["status", ...[...wishes.values()].flat()])].sort();
-    const text = JSON.stringify({ op: "subscribe", channels });
+    const text = JSON.stringify({ op: "subscribe", channels, batch: true });
     if (text !== asked) {
       asked = text;
       socket.send(text);
@@ -85,14 +85,13 @@ window.quintet.feed = (() => {
     heardAt = performance.now();
     attempts = 0;
     setUp(true);
-    const frame = JSON.parse(data);
-    if (!frame.channel) return;
-    frame.heardAt = heardAt;
-    if (document.hidden) {
-      if (frame.channel === "status") dispatch(frame);
-      return;
+    for (const frame of [].concat(JSON.parse(data))) {
+      if (!frame.channel) continue;
+      frame.heardAt = heardAt;
+      if (!document.hidden) pending.push(frame);
+      else if (frame.channel === "status") dispatch(frame);
     }
-    pending.push(frame);
+    if (!pending.length) return;
     if (pending.length > PENDING_LIMIT) restart();
     if (!isPainting && !isPosted) {
       isPosted = true;
@@ -104,7 +103,7 @@ window.quintet.feed = (() => {
   function restart() {
     pending = [];
     if (socket && socket.readyState === WebSocket.OPEN) {
-      socket.send(JSON.stringify({ op: "subscribe", channels: ["status"] }));
+      socket.send(JSON.stringify({ op: "subscribe", channels: ["status"], batch: true }));
       asked = "";
       request();
     }

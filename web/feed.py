@@ -1,6 +1,6 @@
 """The hub of `/feed`: one consumer of the stream for all browsers.
 
-It empties the dashboard's mailbox whenever something is in it. At most 30 times a second each channel takes in what changed,
+It empties the dashboard's mailbox whenever something is in it. At most 60 times a second each channel takes in what changed,
 and its listeners are woken. Frames are made when the first client takes them, and shared by all (see `feed_channels`).
 Web loop only.
 """
@@ -25,7 +25,9 @@ from web.feed_client import FeedClient
 
 logger = logging.getLogger(__name__)
 
-FRAME_S = 1 / 30
+FRAME_S = 1 / 60
+#: frames a second that all clients of a channel get together: above, each gets fewer
+FRAMES_PER_S = 6_000
 #: the slowest the feed goes to leave the loop room for everything else
 SLOWEST_S = 0.25
 STATUS_S = 0.25
@@ -130,7 +132,7 @@ class Feed:
             await self._ready.wait()
             self._ready.clear()
             self.flush()
-            wait_s = frame_period(self.lag_s)
+            wait_s = frame_period(self.lag_s, len(self.clients))
             before = loop.time()
             await asyncio.sleep(wait_s)
             self.lag_s = max(0.0, loop.time() - before - wait_s)
@@ -281,6 +283,9 @@ class Feed:
         }
 
 
-def frame_period(lag_s: float) -> float:
-    """Seconds to the next flush: 1/30, more when the loop came late, so that the feed leaves half of it to others."""
-    return min(SLOWEST_S, max(FRAME_S, 2 * lag_s))
+def frame_period(lag_s: float, clients: int) -> float:
+    """Seconds to the next flush: 1/60 for up to a hundred viewers, then longer as they are more, so that 500 get 12 a second.
+
+    Longer, too, when the loop came late, so that the feed leaves half of it to others.
+    """
+    return min(SLOWEST_S, max(FRAME_S, clients / FRAMES_PER_S, 2 * lag_s))

@@ -31,9 +31,10 @@ POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
 
 
 class Subscribe(msgspec.Struct, tag_field="op", tag="subscribe"):
-    """Replaces the set of channels."""
+    """Replaces the set of channels. `batch`: frames that are due together come in one message, as a JSON array."""
 
     channels: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=64)]
+    batch: bool = False
 
 
 class Pixel(msgspec.Struct, tag_field="op", tag="pixel"):
@@ -58,6 +59,7 @@ class FeedClient:
         self._positions: dict[str, int] = {}
         #: channels with news, in the order they came
         self._dirty: dict[str, None] = {}
+        self._is_batched = False
         self._errors: deque[str] = deque(maxlen=8)
         self._error_seq = 0
         self._bad = 0
@@ -113,20 +115,37 @@ class FeedClient:
             while self._errors:
                 await self._put(self._error_frame(self._errors.popleft()))
             while self._dirty:
-                name = next(iter(self._dirty))
-                del self._dirty[name]
-                await self._put_channel(name)
+                if self._is_batched:
+                    await self._put_batch()
+                else:
+                    await self._put_next()
 
-    async def _put_channel(self, name: str) -> None:
+    async def _put_next(self) -> None:
+        text = self._take_text()
+        if text is not None:
+            await self._put(text)
+
+    async def _put_batch(self) -> None:
+        texts = []
+        while self._dirty:
+            text = self._take_text()
+            if text is not None:
+                texts.append(text)
+        if texts:
+            await self._put(f"[{','.join(texts)}]")
+
+    def _take_text(self) -> str | None:
+        """What a channel with news has for this client; None when it has nothing after all."""
+        name = next(iter(self._dirty))
+        del self._dirty[name]
         channel = self._feed.channels[name]
         position = self._positions[name]
         text = channel.frame_since(position)
-        if text is None:
-            return
-        if position != NOTHING:
-            self._feed.conflated += channel.seq - position - 1
-        self._positions[name] = channel.seq
-        await self._put(text)
+        if text is not None:
+            if position != NOTHING:
+                self._feed.conflated += channel.seq - position - 1
+            self._positions[name] = channel.seq
+        return text
 
     async def _put(self, text: str) -> None:
         self.sending_since_ns = self._clock.monotonic_ns()
@@ -161,6 +180,7 @@ class FeedClient:
         if isinstance(message, Pixel):
             self._feed.report_pixels(message.us)
             return True
+        self._is_batched = message.batch
         for name in self._feed.subscribe(self, message.channels):
             self._tell(f"unknown channel: {name}")
         return True

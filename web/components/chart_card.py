@@ -74,6 +74,8 @@ def _chart(spec: SeriesSpec) -> Tvlwc:
         paneOptions=[{"stretchFactor": 4}, {"stretchFactor": 1}],
         subscribeCrosshair=True,
         subscribeVisibleRange=True,
+        # each report passes through Dash: ten a second are enough to keep crosshairs in step
+        reportThrottle=100,
         width="100%",
         height="100%",
     )
