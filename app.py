@@ -94,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def serve(settings: Settings) -> int:
     """Start the system, then the web server; stop both in turn."""
     import uvicorn
+
     from core.system import System
     from web.server import create_server
 

@@ -60,7 +60,10 @@ def ensure_browser(python: Path) -> None:
     """A Chromium for the browser tests: the system's, else Playwright's own, else Debian's package."""
     if any(shutil.which(b) for b in BROWSERS) or Path("/Applications/Google Chrome.app").exists():
         return
-    probe = "from playwright.sync_api import sync_playwright as s\nimport os\nwith s() as p: raise SystemExit(not os.path.exists(p.chromium.executable_path))"
+    probe = (
+        "import os; from playwright.sync_api import sync_playwright as start\n"
+        "with start() as p: raise SystemExit(not os.path.exists(p.chromium.executable_path))"
+    )
     if subprocess.run([python, "-c", probe], capture_output=True, check=False).returncode == 0:
         return
     print("getting a Chromium for the browser tests", flush=True)

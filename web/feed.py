@@ -284,7 +284,7 @@ class Feed:
 
 
 def frame_period(lag_s: float, clients: int) -> float:
-    """Seconds to the next flush: 1/60 for up to a hundred viewers, then longer as they are more, so that 500 get 12 a second.
+    """Seconds to the next flush: 1/60 for up to a hundred viewers, then longer the more they are: 500 get 12 a second.
 
     Longer, too, when the loop came late, so that the feed leaves half of it to others.
     """

@@ -70,7 +70,7 @@ async def test_it_is_mended_by_rest_unless_switched_off(
     assert bool(history.calls) is is_on
     history.error = None
     async with asyncio.timeout(5):
-        while is_on and repair.overdue(ETH):
+        while is_on and repair.overdue(ETH):  # noqa: ASYNC110 - a repair announces nothing
             await asyncio.sleep(0.001)
     task.cancel()
     row = stream.rows("eth_ticks", 1, since=START)[0]
