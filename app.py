@@ -121,7 +121,8 @@ def serve(settings: Settings) -> int:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=3,
     )
-    address = f"http://{'127.0.0.1' if settings.is_public else settings.host}:{settings.port}/"
+    shown = "127.0.0.1" if settings.is_public else settings.host
+    address = f"http://{f'[{shown}]' if ':' in shown else shown}:{settings.port}/"
     logger.info("Quintet %s on %s", system.source, address)
     if settings.open_browser:
         open_browser(address, settings.port)

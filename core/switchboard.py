@@ -62,6 +62,9 @@ class Switchboard:
         #: key -> value in force, where it is not the default
         self._values: dict[str, bool] = {}
 
+    def knows_consumer(self, name: str) -> bool:
+        return f"consumer.{name}" in self._toggles
+
     def add_consumer(self, name: str) -> None:
         """Make a consumer switchable; a stored value is carried out at once."""
         label, why, locked = _CONSUMERS.get(

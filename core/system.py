@@ -65,6 +65,8 @@ class System:
         self._manager: CentralizedDataManager | None = None
         self._engine: LoopThread | None = None
         self._endpoints: Endpoints | None = None
+        #: why Redis does not answer, or empty
+        self._redis_trouble = ""
         self._first_candle_ms: float | None = None
         self._stopped = False
 
@@ -183,13 +185,12 @@ class System:
             bound=50_000,
             handler=self._store_messages,
         )
-        self._switchboard.add_consumer("storage")
-        self._switchboard.add_consumer("dashboard")
         supervisor = Supervisor()
         supervisor.start("manager", self._manager.run)
         supervisor.start("loop lag", lambda: self.watch_loop("engine"))
         supervisor.start("health", self._watch_health)
         supervisor.start("toggles", self._follow_toggles)
+        supervisor.start("redis", self._watch_redis)
         try:
             error = await supervisor.failed
             self.fatal_error = str(error)
@@ -218,12 +219,26 @@ class System:
             await asyncio.sleep(0.25)
 
     async def _follow_toggles(self) -> None:
-        """Take over changes that somebody else made in the database."""
+        """Give every consumer its switch, and take over changes that somebody else made in the database."""
         assert self._store is not None
         while True:
+            for name in self.stream.consumer_names():
+                if not self._switchboard.knows_consumer(name):
+                    self._switchboard.add_consumer(name)
             with contextlib.suppress(StorageUnavailable):
                 self._switchboard.apply(await asyncio.to_thread(self._store.all))
             await asyncio.sleep(1.0)
+
+    async def _watch_redis(self) -> None:
+        """Ask Redis for a sign of life every two seconds; nothing but caches depends on it."""
+        assert self.redis_url is not None
+        while True:
+            try:
+                await asyncio.to_thread(check_redis, self.redis_url)
+                self._redis_trouble = ""
+            except FatalError as error:
+                self._redis_trouble = str(error)
+            await asyncio.sleep(2.0)
 
     async def watch_loop(self, name: str) -> None:
         """Measure for ever how late the calling loop wakes its sleepers; a long block becomes an incident."""
@@ -245,11 +260,15 @@ class System:
         venue = next((c for c in self.connections() if c["venue"] == "binance"), None)
         if venue is None:
             binance = "starting"
-        elif venue["state"] == "LIVE":
-            binance = "ok"
+        elif venue["state"] == "LIVE" or (self.source is Source.REPLAY and venue["state"] == "STOPPED"):
+            binance = "ok"  # a replay that is over is all it was to be; its series say that they are dead
         else:
             binance = f"{venue['state']}: {venue.get('cause') or 'no cause known'}"
-        return {"postgres": postgres, "redis": servers.get("redis", "ok"), "binance": binance}
+        return {
+            "postgres": postgres,
+            "redis": servers.get("redis", "ok") if self._redis_trouble == "" else self._redis_trouble,
+            "binance": binance,
+        }
 
     def connections(self) -> list[dict[str, Any]]:
         return self._manager.connections() if self._manager is not None else []

@@ -144,3 +144,28 @@ def test_a_postgres_that_was_away_loses_nothing_and_never_stops_the_charts(
     app.wait_for("readiness", lambda: app.get("/ready")[0] == 200, 20)
     app.wait_for("an empty spool", lambda: app.get("/api/v1/storage")[1]["spool_bytes"] == 0, 20)
     each_id_once(app, dsn)
+
+
+@pytest.mark.timeout(120)
+def test_a_redis_that_is_away_is_named_and_stops_nothing(start_app: Callable[..., Any], tmp_path: Path) -> None:
+    servers = EmbeddedServers(tmp_path / "elsewhere", want_postgres=False, want_redis=True)
+    servers.start()
+    assert servers.redis_url is not None
+    try:
+        app = start_app("--market", "simulated", REDIS_URL=servers.redis_url)
+        app.wait_ready()
+        servers.stop()
+        told = app.wait_for("the culprit", lambda: _not_ready(app), 10)
+        assert "REDIS_URL" in told["redis"]
+        assert told["postgres"] == told["binance"] == "ok"
+        assert states(app) == {"LIVE"}
+        assert app.get("/api/v1/series/eth_1m?limit=5")[0] == 200
+        servers.start()
+        app.wait_for("readiness", lambda: app.get("/ready")[0] == 200, 10)
+    finally:
+        servers.stop()
+
+
+def _not_ready(app: Any) -> dict[str, str] | None:
+    status, body = app.get("/ready")
+    return body["components"] if status == 503 else None

@@ -65,6 +65,10 @@ def test_a_replay_gives_the_venues_own_bars_every_second_and_every_trade_once(re
         quantity = sum(float(t["q"]) for t in trades[symbol].values())
         assert sum(r[5] for r in rows) == pytest.approx(quantity, abs=1e-6)
 
+    assert replayed.get("/ready")[0] == 200
+    assert {s["state"] for s in replayed.series().values()} <= {"STALE", "DEAD"}
+    assert {s["completeness"] for s in replayed.series().values()} == {1.0}
+
     expected = sum(map(len, trades.values()))
     replayed.wait_for("all rows written", lambda: replayed.get("/api/v1/storage")[1]["queue"] == 0)
     dsn = (replayed.data_dir / "postgres.url").read_text() if (replayed.data_dir / "postgres.url").exists() else None

@@ -192,6 +192,10 @@ class ParallelDataDistributor:
 
     # -- what it looks like: any thread
 
+    def names(self) -> list[str]:
+        with self._lock:
+            return list(self._consumers)
+
     def latency_p99_us(self, name: str) -> float | None:
         with self._lock:
             consumer = self._consumers.get(name)

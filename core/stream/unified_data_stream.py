@@ -236,6 +236,9 @@ class UnifiedDataStream:
         """Timestamp -> `BarFlag` bits of the rows that are gap fills by REST, corrected, or partial."""
         return self.adapter.flags(name, since_ms)
 
+    def consumer_names(self) -> list[str]:
+        return self.distributor.names()
+
     def latency_p99_us(self, name: str) -> float | None:
         """p99 of a consumer over the last minute, microseconds; None when there is no such consumer."""
         return self.distributor.latency_p99_us(name)
