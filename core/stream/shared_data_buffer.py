@@ -44,7 +44,7 @@ class SharedDataBuffer:
 
     def _install(self, array: Rows) -> None:
         self._array = array
-        self._bytes = memoryview(array).cast("B")
+        self._bytes = array.data.cast("B")
 
     # -- writing: one thread
 

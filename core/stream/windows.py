@@ -39,7 +39,7 @@ def _fault(rows: Rows, step_ms: int) -> str:
     return next((f"row {_first(bad)} {words}" for bad, words in checks if bad.any()), "")
 
 
-def _first(bad: npt.NDArray[np.bool_]) -> int:
+def _first(bad: npt.ArrayLike) -> int:
     return int(np.argmax(bad))
 
 
