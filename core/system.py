@@ -125,13 +125,18 @@ class System:
             return self._simulate(Source.REPLAY, pace, arguments)
         if mode == "simulated":
             return self._simulate(Source.SIMULATED, "seeded market model", [])
-        # a simulated venue costs a second to start: have it ready while the live ones get their 2 s to answer
-        standby = self._simulate(Source.SIMULATED, "no live venue answered", []) if mode == "auto" else None
-        live = asyncio.run(choose_endpoints(self.settings))
-        if live is None:
-            if standby is None:
+        if mode == "live":
+            live = asyncio.run(choose_endpoints(self.settings))
+            if live is None:
                 raise FatalError("no Binance endpoint answered within 2 s (--market live)")
-            return standby
+            return live
+        # a simulated venue takes a moment to start: it does so while the live ones get their 2 s to answer
+        with ThreadPoolExecutor(1, thread_name_prefix="standby") as pool:
+            standby = pool.submit(self._simulate, Source.SIMULATED, "no live venue answered", [])
+            live = asyncio.run(choose_endpoints(self.settings))
+            simulated = standby.result()
+        if live is None:
+            return simulated
         if self._venue_process is not None:
             self._venue_process.stop()
             self._venue_process = None
