@@ -142,6 +142,8 @@ async def test_history_and_live_data_of_all_series_arrive_on_one_connection(run_
         "channel", "symbol", "state", "age_ms", "messages", "rate_per_s", "gaps", "last_cause",
     }  # fmt: skip
     assert abs(status["clock_offset_ms"]) < 100
+    await engine.manager.binance.rest.depth("ETHUSDT")  # the venue's count begins anew each minute: ask, then look
+    assert engine.status["weight_used"] > 0
     assert engine.manager.tickers()["ETHUSDT"]["high"] > 0
 
 
