@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test lint bench lock setup setup-dev clean
+.PHONY: run test test-ib-insync lint bench lock setup setup-dev clean
 
 # Open the live dashboard (ARGS="--market simulated" and so on are passed on)
 run: setup
@@ -12,6 +12,13 @@ run: setup
 # All tests: real servers, real sockets, a real browser
 test: setup-dev
 	$(BIN)/python -m pytest $(ARGS)
+	$(MAKE) --no-print-directory test-ib-insync
+
+# The Interactive Brokers tests once more, on ib_insync in an environment of its own
+test-ib-insync:
+	@test -n "$(PYTHON)" || { echo "Quintet needs Python 3.11 or newer; none was found."; exit 1; }
+	@$(PYTHON) scripts/bootstrap.py --venv $(VENV)-ib-insync --lock requirements-ib-insync.lock
+	$(VENV)-ib-insync/bin/python -m pytest tests/core/venues/ibkr
 
 # ruff, mypy, import-linter
 lint: setup-dev
@@ -28,6 +35,7 @@ bench: setup-dev
 lock:
 	uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements.txt -o requirements.lock
 	uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements-dev.txt -o requirements-dev.lock
+	uv pip compile -q --upgrade --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 requirements-ib-insync.txt -o requirements-ib-insync.lock
 
 setup:
 	@test -n "$(PYTHON)" || { echo "Quintet needs Python 3.11 or newer; none was found."; exit 1; }
@@ -38,4 +46,4 @@ setup-dev:
 	@$(PYTHON) scripts/bootstrap.py --venv $(VENV) --lock requirements-dev.lock --browser
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-ib-insync .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

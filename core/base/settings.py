@@ -37,7 +37,46 @@ class StreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silence_s: float = 5.0
     #: gaps longer than this many trades are filled from the venue's bars instead of trade by trade
     backfill_max_trades: int = 50_000
-    book_levels: int = 20
+    book_levels: int = 200
+
+
+class BinanceConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`orders_per_10s` and `orders_per_day` are the venue's limits on orders, shown beside their use."""
+
+    weight_per_minute: int = 6_000
+    orders_per_10s: int = 100
+    orders_per_day: int = 200_000
+
+
+class IbkrConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One TWS or Gateway. Limits are those of an account without quote boosters."""
+
+    enabled: bool = True
+    depth_rows: int = 20
+    depth_slots: int = 3
+    messages_per_s: int = 45
+    #: requests for bars per 10 minutes
+    history_per_10min: int = 60
+    #: a socket without any message for this long is asked for the time, and given up when that is not answered
+    silence_s: float = 5.0
+    #: the nightly reset: begin (US/Eastern, HH:MM) and how long an outage that begins in it is expected, minutes
+    reset_at: str = "23:45"
+    reset_minutes: int = 60
+
+
+class HyperliquidConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Public market data of Hyperliquid."""
+
+    enabled: bool = True
+    silence_s: float = 5.0
+
+
+class VenuesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`configs/venues.json`."""
+
+    binance: BinanceConfig = BinanceConfig()
+    ibkr: IbkrConfig = IbkrConfig()
+    hyperliquid: HyperliquidConfig = HyperliquidConfig()
 
 
 class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,8 +116,8 @@ class Settings(msgspec.Struct, frozen=True):
     binance_wsapi_url: str | None = None
     binance_api_key: str | None = None
     binance_api_secret: str | None = None
-    ibkr_host: str = "127.0.0.1"
-    ibkr_port: int = 7497
+    ibkr_host: str | None = None
+    ibkr_port: int | None = None
     ibkr_client_id: int = 33
     hyperliquid_url: str | None = None
     secret_key: str | None = None
@@ -87,6 +126,7 @@ class Settings(msgspec.Struct, frozen=True):
     stream: StreamConfig = StreamConfig()
     storage: StorageConfig = StorageConfig()
     scanner: ScannerConfig = ScannerConfig()
+    venues: VenuesConfig = VenuesConfig()
 
     def __repr__(self) -> str:
         return f"Settings(market={self.market!r}, host={self.host!r}, port={self.port}, data_dir={str(self.data_dir)!r})"
@@ -176,6 +216,7 @@ def load_settings(
             values[field] = _from_environment(variable, field, text)
     values |= {k: v for k, v in (arguments or {}).items() if v is not None}
     values["stream"] = read_config(configs / "stream.json", StreamConfig)
+    values["venues"] = read_config(configs / "venues.json", VenuesConfig)
     values["storage"] = read_config(configs / "storage.json", StorageConfig)
     values["scanner"] = read_config(configs / "scanner.json", ScannerConfig)
     return _checked(Settings(**values))  # type: ignore[arg-type]

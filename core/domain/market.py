@@ -85,12 +85,37 @@ class DepthSnapshot(msgspec.Struct, frozen=True, gc=False):
 
 
 class BookView(msgspec.Struct, frozen=True, gc=False):
-    """The published top of a synced book, best first. Never published while the book is unsynced."""
+    """The published top of a synced book of one venue, best first. Never published while the book is unsynced.
+
+    `known_range`: lowest and highest price of which the venue told us the whole; beyond it levels may be missing.
+    """
 
     symbol: str
     last_update_id: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
+    event_ms: int
+    recv_ns: int = 0
+    venue: str = ""
+    known_range: tuple[float, float] | None = None
+
+
+class ConsolidatedBook(msgspec.Struct, frozen=True, gc=False):
+    """All synced books of one symbol as one (`cob`), best first, with its measures.
+
+    `sources` are the venues in it. `spread` in quote currency, `imbalance` −1 (all asks) … 1 (all bids) over the top 10
+    levels, `depth` holds (k in basis points of the mid, bid size, ask size within k). None: one side is empty.
+    """
+
+    symbol: str
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    sources: tuple[str, ...]
+    mid: float | None
+    spread: float | None
+    microprice: float | None
+    imbalance: float | None
+    depth: tuple[tuple[float, float, float], ...]
     event_ms: int
     recv_ns: int = 0
 

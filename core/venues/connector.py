@@ -1,9 +1,13 @@
 """What the manager needs of a venue, and what a venue needs of the manager."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from core.base.errors import QuintetError
+from core.domain.health import Source
+from core.domain.instrument import Instrument
 from core.domain.market import DepthSnapshot, Kline, Trade
 
 #: asks for a toggle by its key, each time anew
@@ -15,14 +19,32 @@ BAR_RECONCILIATION = "bar_reconciliation"
 ORDER_BOOK = "order_book"
 
 
+class Address(msgspec.Struct, frozen=True):
+    """Where a venue is: `url` is `host:port` for a TWS socket, else `http(s)://…`. `detail` is a line for people."""
+
+    url: str
+    source: Source
+    detail: str = ""
+
+
+#: finds out where a venue is, before each connect; it may take its time (a simulated venue that is just starting).
+#: None: the venue is not to be used now (a replay has only what was recorded)
+Locate = Callable[[], Awaitable[Address | None]]
+
+
 class VenueRefused(QuintetError):
     """The venue will never answer this request as it is: a key is missing, or a parameter is wrong."""
 
 
 class Connector(Protocol):
-    """An adapter to one venue: `connect()`, `normalize()`, `emit()`, for as long as `run()` runs."""
+    """An adapter to one venue: `connect()`, `normalize()`, `emit()`, for as long as `run()` runs.
+
+    Everything runs on the engine loop; `status`, `tickers` and `books` may be asked from any thread.
+    """
 
     venue: str
+    #: REST requests and subscription messages sent so far
+    api_calls: int
 
     async def run(self) -> None:
         """Connect, back-fill, flow, watch, and recover, until cancelled. Raises FatalError only."""
@@ -30,11 +52,23 @@ class Connector(Protocol):
     async def connect(self) -> None:
         """Keep the venue's connection up, for ever."""
 
-    def normalize(self, frame: bytes, recv_ns: int) -> Any:
+    def normalize(self, frame: Any, recv_ns: int) -> Any:
         """A frame as a domain value. Raises BadFrame."""
 
     def emit(self, value: Any) -> None:
         """Hand a domain value on to the feed of its symbol."""
+
+    def subscribe(self, instrument: Instrument) -> None:
+        """Bring a symbol in: one subscription per channel, whoever asks how often."""
+
+    def unsubscribe(self, symbol: str) -> None:
+        """Let a symbol go."""
+
+    async def klines(self, symbol: str, interval: str, rows: int) -> list[Kline]:
+        """History, oldest first. Raises VenueUnavailable, VenueBanned, VenueRefused or BadInput."""
+
+    def books(self) -> list[dict[str, Any]]:
+        """Integrity of each order book: see docs/architecture.md."""
 
     def status(self) -> dict[str, Any]:
         """The venue as `/api/v1/connections` tells it. Any thread."""
