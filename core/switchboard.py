@@ -47,6 +47,7 @@ PROCESSORS = (
 
 _CONSUMERS = {
     "storage": ("Storage", "Writes trades and closed bars to Postgres. Off: charts go on, nothing is kept on disk.", ""),
+    "liquidity": ("Liquidity history", "Keeps ten minutes of trades for the heat maps. Off: they show the book only.", ""),
     "dashboard": ("Dashboard", "Feeds the pages of every viewer.", "The pages that you are looking at live on it."),
 }
 

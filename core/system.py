@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +17,8 @@ from core.base.loop_thread import LoopThread, watch_loop_lag
 from core.base.settings import Settings
 from core.base.supervise import Supervisor
 from core.domain.health import Source
+from core.domain.instrument import INSTRUMENTS, Instrument
+from core.domain.market import Trade
 from core.embedded import EmbeddedServers, check_postgres, check_redis
 from core.monitoring.incidents import IncidentLog
 from core.monitoring.process import ProcessMonitor
@@ -24,12 +26,14 @@ from core.monitoring.slo import Inputs, success_metrics
 from core.storage.connection import in_schema
 from core.storage.settings_store import SettingsStore
 from core.storage.unified_data_storage import UnifiedDataStorage
-from core.stream.messages import DataType, Policy
+from core.stream.liquidity_recorder import LiquidityRecorder
+from core.stream.messages import DataType, Message, Policy
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.switchboard import LockedToggle, Switchboard
 from core.venues.centralized_data_manager import CentralizedDataManager
-from core.venues.endpoints import Endpoints, choose_endpoints
-from core.venues.venue_process import VenueProcess
+from core.venues.endpoints import Endpoints
+from core.venues.locators import Locators
+from core.venues.market_finder import MarketFinder
 
 __all__ = ["FatalError", "LockedToggle", "StorageUnavailable", "System"]
 
@@ -43,6 +47,8 @@ class System:
         self.settings = settings
         self.clock: Clock = clock or SystemClock()
         self.stream = UnifiedDataStream(settings.stream, self.clock)
+        #: what the heat maps show
+        self.liquidity = LiquidityRecorder(self.stream, self.clock)
         self.source = Source.SIMULATED
         self.source_detail = ""
         self.database_url = settings.database_url
@@ -59,7 +65,8 @@ class System:
         self._pixels = RollingLatency(self.clock)
         #: layer -> statistics of a cache
         self._caches: dict[str, Callable[[], dict[str, Any]]] = {}
-        self._venue_process: VenueProcess | None = None
+        self._market = MarketFinder(settings)
+        self._locators: Locators | None = None
         self._storage: UnifiedDataStorage | None = None
         self._store: SettingsStore | None = None
         self._manager: CentralizedDataManager | None = None
@@ -104,7 +111,7 @@ class System:
         """Start servers and find the market side by side; returns where the market is."""
         with ThreadPoolExecutor(4, thread_name_prefix="start") as pool:
             servers = pool.submit(self._start_servers)
-            venue: Future[Endpoints] = pool.submit(self._find_market)
+            venue: Future[Endpoints] = pool.submit(self._market.find)
             servers.result()
             return venue.result()
 
@@ -116,45 +123,6 @@ class System:
         self.database_url = self.database_url or self._servers.database_url
         self.redis_url = self.redis_url or self._servers.redis_url
 
-    def _find_market(self) -> Endpoints:
-        mode = self.settings.market
-        if mode == "replay":
-            files = [str(path) for path in self.settings.replay]
-            arguments = ["--replay", *files, "--speed", f"{self.settings.speed:g}"]
-            pace = "as fast as it goes" if self.settings.speed == 0 else f"×{self.settings.speed:g}"
-            return self._simulate(Source.REPLAY, pace, arguments)
-        if mode == "simulated":
-            return self._simulate(Source.SIMULATED, "seeded market model", [])
-        if mode == "live":
-            live = asyncio.run(choose_endpoints(self.settings))
-            if live is None:
-                raise FatalError("no Binance endpoint answered within 2 s (--market live)")
-            return live
-        # a simulated venue takes a moment to start: it does so while the live ones get their 2 s to answer
-        with ThreadPoolExecutor(1, thread_name_prefix="standby") as pool:
-            standby = pool.submit(self._simulate, Source.SIMULATED, "no live venue answered", [])
-            live = asyncio.run(choose_endpoints(self.settings))
-            simulated = standby.result()
-        if live is None:
-            return simulated
-        if self._venue_process is not None:
-            self._venue_process.stop()
-            self._venue_process = None
-        return live
-
-    def _simulate(self, source: Source, detail: str, arguments: list[str]) -> Endpoints:
-        self._venue_process = VenueProcess(arguments, restart=source is Source.SIMULATED)
-        hello = self._venue_process.start()
-        address = f"127.0.0.1:{hello.port}"
-        return Endpoints(
-            rest=f"http://{address}",
-            stream=f"ws://{address}",
-            ws_api=f"ws://{address}/ws-api/v3",
-            source=source,
-            detail=detail,
-            streams=tuple(hello.streams) if hello.streams is not None else None,
-        )
-
     def stop(self) -> None:
         """Stop in the reverse order: the engine, what it produced is written, then the servers."""
         if self._stopped:
@@ -162,8 +130,9 @@ class System:
         self._stopped = True
         if self._engine is not None and not self._engine.stop(timeout_s=4):
             logger.error("the engine did not stop in 4 s")
-        if self._venue_process is not None:
-            self._venue_process.stop()
+        if self._locators is not None:
+            self._locators.stop()
+        self._market.stop()
         if self._storage is not None:
             self._storage.stop(timeout_s=4)
         if self._store is not None:
@@ -173,6 +142,7 @@ class System:
     async def _run_engine(self) -> None:
         assert self._storage is not None
         assert self._endpoints is not None
+        self._locators = Locators(self.settings, self.source, self._first_candle)
         self._manager = CentralizedDataManager(
             self.settings,
             self._endpoints,
@@ -181,6 +151,7 @@ class System:
             self._switchboard.is_enabled,
             # a replay goes through its recording, whatever is stored already
             last_trade_id=None if self.source is Source.REPLAY else self._storage.last_trade_id,
+            locate=self._locators.locate(),
         )
         self.stream.attach()
         self.stream.register_consumer(
@@ -190,12 +161,17 @@ class System:
             bound=50_000,
             handler=self._store_messages,
         )
+        for symbol, instrument in INSTRUMENTS.items():
+            if instrument.venue in self._manager.connectors:
+                for consumer in ("storage", "dashboard", "liquidity"):
+                    self._manager.subscribe(symbol, consumer)
         supervisor = Supervisor()
         supervisor.start("manager", self._manager.run)
         supervisor.start("loop lag", lambda: self.watch_loop("engine"))
         supervisor.start("health", self._watch_health)
         supervisor.start("toggles", self._follow_toggles)
         supervisor.start("redis", self._watch_redis)
+        supervisor.start("liquidity", self.liquidity.run)
         try:
             error = await supervisor.failed
             self.fatal_error = str(error)
@@ -204,12 +180,24 @@ class System:
             await supervisor.close()
             await self.stream.close()
 
-    async def _store_messages(self, messages: Any) -> None:
+    async def _first_candle(self) -> None:
+        """Wait for the first candle, or for three seconds."""
+        for _ in range(60):
+            if self._first_candle_ms is not None:
+                return
+            await asyncio.sleep(0.05)
+
+    async def _store_messages(self, messages: Sequence[Message]) -> None:
         assert self._storage is not None
-        self._storage.submit(messages)
+        self._storage.submit([m for m in messages if not isinstance(m, Trade) or self._belongs_here(m)])
         # A replay at full speed must not outrun the disk; a live market does not wait: then storage drops, and says so.
         while self.source is Source.REPLAY and self._storage.pressure > 0.8:  # noqa: ASYNC110 - the writer is a thread
             await asyncio.sleep(0.02)
+
+    def _belongs_here(self, trade: Trade) -> bool:
+        """Trades of a simulated venue beside a live one are not kept, nor the reverse: a table holds one kind of market."""
+        is_simulated = self.stream.source_of(trade.symbol) is Source.SIMULATED
+        return is_simulated == (self.source is Source.SIMULATED)
 
     async def _watch_health(self) -> None:
         """Open and close incidents by what the parts say, and note when the first candle came."""
@@ -277,6 +265,19 @@ class System:
 
     def connections(self) -> list[dict[str, Any]]:
         return self._manager.connections() if self._manager is not None else []
+
+    def books(self) -> list[dict[str, Any]]:
+        """The integrity of each order book: symbol, venue, state, cause, gaps, resyncs, crossed, known_range, …"""
+        return self._manager.books() if self._manager is not None else []
+
+    def statistics(self) -> dict[str, Any]:
+        """What sharing saves: connections, subscriptions, subscribers, API calls, updates, cache, memory."""
+        return self._manager.statistics() if self._manager is not None else {}
+
+    def subscribe(self, symbol: str, consumer: str, instrument: Instrument | None = None) -> None:
+        """Let `consumer` have a symbol; see `CentralizedDataManager.subscribe`. Raises KeyError."""
+        if self._manager is not None:
+            self._manager.subscribe(symbol, consumer, instrument)
 
     def tickers(self) -> dict[str, dict[str, Any]]:
         return self._manager.tickers() if self._manager is not None else {}

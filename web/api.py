@@ -35,7 +35,9 @@ class Api:
         listings: dict[str, Callable[[], Any]] = {
             "series": lambda: {"series": stream.series_summary()},
             "consumers": lambda: {"consumers": stream.consumers()},
-            "connections": lambda: {"connections": system.connections()},
+            "connections": lambda: {"connections": system.connections(), "statistics": system.statistics()},
+            "books": lambda: {"books": system.books()},
+            "symbols": lambda: {"symbols": stream.symbols()},
             "cache": lambda: {"cache": system.caches()},
             "storage": system.storage,
             "slo": lambda: {"slo": system.slo()},

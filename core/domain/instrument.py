@@ -36,9 +36,7 @@ ETH_PERP = Instrument("ETH-PERP", "hyperliquid", "ETH", "USD", 0.1, 0.0001, 1, "
 BTC_PERP = Instrument("BTC-PERP", "hyperliquid", "BTC", "USD", 1.0, 0.00001, 0, "perpetual", "BTC")
 
 #: symbol -> instrument that is there from the start, in the order pages show them
-INSTRUMENTS: dict[str, Instrument] = {
-    i.symbol: i for i in (ETHUSDT, BTCUSDT, AAPL, MSFT, GOOGL, ETH_PERP, BTC_PERP)
-}
+INSTRUMENTS: dict[str, Instrument] = {i.symbol: i for i in (ETHUSDT, BTCUSDT, AAPL, MSFT, GOOGL, ETH_PERP, BTC_PERP)}
 
 
 def instruments_of(venue: str) -> tuple[Instrument, ...]:

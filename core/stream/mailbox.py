@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from core.domain.market import BarUpdate, Quote, Trade
+from core.domain.market import BarUpdate, Trade
 from core.domain.snapshot import UniversalDataStream
 from core.stream.messages import Message, Policy
 
@@ -124,7 +124,7 @@ class NewestMailbox(Mailbox):
             elif isinstance(message, UniversalDataStream):
                 states[UniversalDataStream] = message
             else:
-                states[message.symbol, kind is Quote] = message  # type: ignore[union-attr]
+                states[message.symbol, kind] = message  # type: ignore[union-attr]
         newest = [*states.values(), *list(bars.values())[-self.bound :], *trades[-NEWEST_TRADES:]]
         excess = max(0, len(bars) - self.bound)
         self.dropped += excess

@@ -2,10 +2,10 @@
 
 import enum
 
-from core.domain.market import BarUpdate, BookView, Quote, Trade
+from core.domain.market import BarUpdate, BookView, ConsolidatedBook, Quote, Trade
 from core.domain.snapshot import UniversalDataStream
 
-Message = Trade | Quote | BookView | BarUpdate | UniversalDataStream
+Message = Trade | Quote | BookView | ConsolidatedBook | BarUpdate | UniversalDataStream
 
 
 class DataType(enum.StrEnum):
@@ -19,7 +19,7 @@ class DataType(enum.StrEnum):
     TRAINING_DATA = "training_data"
     #: all that a screen shows: trades, quotes, books, bars
     UI_DATA = "ui_data"
-    #: consolidated order books
+    #: consolidated order books with their measures
     COB = "cob"
 
 
@@ -40,5 +40,5 @@ KINDS: dict[DataType, frozenset[type]] = {
     DataType.OHLCV: frozenset({BarUpdate}),
     DataType.TRAINING_DATA: frozenset({UniversalDataStream}),
     DataType.UI_DATA: frozenset({Trade, Quote, BookView, BarUpdate}),
-    DataType.COB: frozenset({BookView}),
+    DataType.COB: frozenset({ConsolidatedBook}),
 }

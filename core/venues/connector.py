@@ -43,8 +43,10 @@ class Connector(Protocol):
     """
 
     venue: str
-    #: REST requests and subscription messages sent so far
-    api_calls: int
+
+    @property
+    def api_calls(self) -> int:
+        """REST requests and subscription messages sent so far. Any thread."""
 
     async def run(self) -> None:
         """Connect, back-fill, flow, watch, and recover, until cancelled. Raises FatalError only."""

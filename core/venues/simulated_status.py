@@ -7,9 +7,9 @@ import msgspec
 
 
 class SimulatedStatus(msgspec.Struct):
-    """The part of the answer that matters here: `source` describes the market behind the venue."""
+    """The part of the answer that matters here: `source` describes the market behind the venue, if it says so."""
 
-    source: dict[str, Any]
+    source: dict[str, Any] = {}
 
     @property
     def is_replay(self) -> bool:

@@ -16,17 +16,23 @@ logger = logging.getLogger(__name__)
 
 
 class VenueHello(msgspec.Struct, frozen=True):
-    """What a simulated venue says first: its port, and for a replay the streams that its recording has."""
+    """What a simulated venue says first: its port, that of its control if it has one of its own, and its symbols.
+
+    `streams`: for a replay those that its recording has.
+    """
 
     port: int
     streams: list[str] | None = None
     symbols: list[str] = []
+    control_port: int | None = None
 
 
 class VenueProcess:
-    """Owns one simulated venue. A model market that dies comes back on its port; a replay cannot be resumed."""
+    """Owns one simulated venue. A model market that dies comes back on its ports; a replay cannot be resumed."""
 
-    def __init__(self, arguments: Sequence[str], restart: bool) -> None:
+    def __init__(self, arguments: Sequence[str], restart: bool, venue: str = "binance") -> None:
+        """`venue` names the module below `core.venues.simulated`."""
+        self._venue = venue
         self._arguments = list(arguments)
         self._restart = restart
         self._process: subprocess.Popen[bytes] | None = None
@@ -36,9 +42,9 @@ class VenueProcess:
 
     def start(self) -> VenueHello:
         """Start it and wait for its port. Raises FatalError with the reason it gave."""
-        hello = self._spawn(0)
+        hello = self._spawn(0, None)
         if self._restart:
-            self._watcher = threading.Thread(target=self._watch, args=(hello.port,), name="simulated-venue", daemon=True)
+            self._watcher = threading.Thread(target=self._watch, args=(hello,), name=f"simulated {self._venue}", daemon=True)
             self._watcher.start()
         return hello
 
@@ -54,9 +60,7 @@ class VenueProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        _close_pipes(process)
         if self._watcher is not None:
             self._watcher.join(2)
 
@@ -64,16 +68,11 @@ class VenueProcess:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None else None
 
-    def _spawn(self, port: int) -> VenueHello:
-        command = [
-            sys.executable,
-            "-m",
-            "core.venues.simulated.binance",
-            "--port",
-            str(port),
-            "--parent-pipe",
-            *self._arguments,
-        ]
+    def _spawn(self, port: int, control_port: int | None) -> VenueHello:
+        module = f"core.venues.simulated.{self._venue}"
+        command = [sys.executable, "-m", module, "--port", str(port), "--parent-pipe", *self._arguments]
+        if control_port is not None:
+            command += ["--control-port", str(control_port)]
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
@@ -81,12 +80,14 @@ class VenueProcess:
         line = self._process.stdout.readline()
         if not line:
             code = self._process.wait()
+            _close_pipes(self._process)
             raise FatalError(
-                f"the {'replay' if '--replay' in self._arguments else 'simulated venue'} did not start (exit code {code})"
+                f"the {'replay' if '--replay' in self._arguments else f'simulated {self._venue}'} did not start"
+                f" (exit code {code})"
             )
         return msgspec.convert(json.loads(line), VenueHello)
 
-    def _watch(self, port: int) -> None:
+    def _watch(self, hello: VenueHello) -> None:
         while True:
             process = self._process
             assert process is not None
@@ -94,8 +95,14 @@ class VenueProcess:
             if self._stopping.wait(1.0):
                 return
             self.restarts += 1
-            logger.warning("the simulated venue ended with %s, restarting it", process.returncode)
+            logger.warning("the simulated %s ended with %s, restarting it", self._venue, process.returncode)
             try:
-                self._spawn(port)
+                self._spawn(hello.port, hello.control_port)
             except FatalError as error:
                 logger.error("%s", error)
+
+
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()

@@ -5,7 +5,7 @@ from typing import Any
 from dash import html
 
 from core.domain.health import Source
-from core.domain.instrument import INSTRUMENTS, Instrument
+from core.domain.instrument import Instrument, instruments_of
 from core.system import System
 from web.components.icons import icon, icon_button
 
@@ -40,7 +40,7 @@ def topbar(system: System) -> html.Div:
             ],
             className="topbar-left",
         ),
-        html.Div([_price(instrument) for instrument in INSTRUMENTS.values()], className="topbar-prices"),
+        html.Div([_price(instrument) for instrument in instruments_of("binance")], className="topbar-prices"),
         html.Div(id="venue-dots", className="venue-dots", **{"aria-label": "Venues"}),
         html.Div(
             html.A("", id="incident-text", className="incident-text num", href="/monitoring#incidents"),

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import pytest
 
 from core.base.clock import SystemClock
-from core.domain.market import BarFlag, BarUpdate, BookView, Quote, Trade
+from core.domain.market import BarFlag, BarUpdate, BookView, ConsolidatedBook, Quote, Trade
 from core.stream.messages import DataType, Message, Policy
 from core.stream.parallel_distributor import ParallelDataDistributor
 
@@ -23,6 +23,7 @@ def trade(number: int, recv_ns: int = 0) -> Trade:
 BAR = BarUpdate("eth_1m", (0.0, 1, 1, 1, 1, 1), BarFlag.NONE)
 QUOTE = Quote("ETHUSDT", 1, 1, 2, 1, 1)
 BOOK = BookView("ETHUSDT", 1, (), (), 1)
+COB = ConsolidatedBook("ETHUSDT", (), (), ("binance",), None, None, None, None, (), 1)
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ async def eventually(condition: Callable[[], object]) -> None:
     [
         ([DataType.TICKS], {Trade, Quote}),
         ([DataType.OHLCV], {BarUpdate}),
-        ([DataType.COB], {BookView}),
+        ([DataType.COB], {ConsolidatedBook}),
         ([DataType.TRAINING_DATA], set()),
         ([DataType.UI_DATA], {Trade, Quote, BookView, BarUpdate}),
         (["ticks", "ohlcv"], {Trade, Quote, BarUpdate}),
@@ -63,6 +64,7 @@ async def test_a_consumer_gets_the_kinds_it_registered_for(
     distributor.publish_trade(trade(1), [BAR])
     distributor.publish(Quote, (QUOTE,))
     distributor.publish(BookView, (BOOK,))
+    distributor.publish(ConsolidatedBook, (COB,))
     distributor.publish(BarUpdate, (BAR,))
     messages = consumer.take()
     assert {type(message) for message in messages} == kinds

@@ -194,7 +194,7 @@ def test_the_time_of_a_kline_moves_all_series_of_its_symbol(stream: UnifiedDataS
 
 def test_a_book_is_withheld_when_it_is_lost(stream: UnifiedDataStream) -> None:
     view = BookView("ETHUSDT", 1, ((99.0, 1.0),), ((101.0, 1.0),), NOON)
-    subscription = stream.register_consumer("cob", [DataType.COB])
+    subscription = stream.register_consumer("ui", [DataType.UI_DATA])
     stream.publish_book(view)
     assert stream.book("ETHUSDT") == view
     stream.book_lost("ETHUSDT")

@@ -34,7 +34,7 @@ class Engine:
         self.trades: list[Trade] = []
         self.books: list[BookView] = []
         self.stream.register_consumer(
-            "test", [DataType.TICKS, DataType.COB], self._keep, policy=Policy.LOSSLESS, bound=100_000
+            "test", [DataType.TICKS, DataType.UI_DATA], self._keep, policy=Policy.LOSSLESS, bound=100_000
         )
         self.manager = CentralizedDataManager(
             Settings(stream=config), endpoints, self.stream, SystemClock(), lambda key: key not in self.disabled, **options
