@@ -3,11 +3,14 @@
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
+from operator import neg
 
 from core.domain.market import DepthDiff, DepthSnapshot, Level
 
 #: diffs held while there is no snapshot yet; at ten a second this is a minute and a half
 _HELD_DIFFS = 1_000
+#: levels kept per side: the most that a snapshot has; one with more is cut back to the lesser figure
+_MOST_LEVELS, _KEPT_LEVELS = 6_000, 5_000
 
 
 class _Side:
@@ -38,39 +41,59 @@ class _Side:
             elif sizes.pop(key, None) is not None:
                 del keys[bisect_left(keys, key)]
 
+    def cut(self, levels: int) -> None:
+        """Forget all but the best."""
+        for key in self._keys[:-levels]:
+            del self._sizes[key]
+        del self._keys[:-levels]
+
     def best(self) -> float | None:
         return self._sign * self._keys[-1] if self._keys else None
 
     def worst(self) -> float | None:
         return self._sign * self._keys[0] if self._keys else None
 
+    def nth(self, number: int) -> float | None:
+        """Price of the `number`-th best level, of the worst where there are fewer."""
+        return self._sign * self._keys[max(0, len(self._keys) - number)] if self._keys else None
+
     def top(self, levels: int) -> tuple[Level, ...]:
-        keys, sizes, sign = self._keys, self._sizes, self._sign
-        return tuple((sign * key, sizes[key]) for key in keys[: -levels - 1 : -1]) if levels > 0 else ()
+        if levels <= 0:
+            return ()
+        keys = self._keys[: -levels - 1 : -1]
+        return tuple(zip(keys if self._sign > 0 else map(neg, keys), map(self._sizes.__getitem__, keys), strict=True))
 
 
 class OrderBook:
-    """Binance's diff-depth rule, on every diff (developers.binance.com, "How to manage a local order book correctly"):
-    hold diffs until the snapshot is there, drop those with u ≤ lastUpdateId, the first one applied must have
-    U ≤ lastUpdateId + 1 ≤ u, and each later one U == previous u + 1. Anything else is a gap: the book is void until the
-    next snapshot.
+    """Binance's diff-depth rule, on every diff (binance-spot-api-docs, web-socket-streams.md, "How to manage a local order
+    book correctly"): hold diffs until the snapshot is there; drop a diff with u ≤ the book's update id; one with
+    U > that id + 1 means that events were missed: the book is void until the next snapshot; any other sets its levels to
+    the quantities it tells, and the book's update id to u.
+
+    Normally U is the previous u + 1. One that overlaps (U ≤ id ≤ u: another connection cuts its events elsewhere) does no
+    harm, since quantities are absolute.
     """
 
     def __init__(self) -> None:
         self._bids = _Side(1)
         self._asks = _Side(-1)
         self._held: deque[DepthDiff] = deque(maxlen=_HELD_DIFFS)
-        self._first_applied = False
-        self._snapshots = 0
+        #: diffs since `record()`, and the update id of the book then
+        self._recorded: list[DepthDiff] | None = None
+        self._recorded_after = -1
+        self._joined = 0
         self.synced = False
         self.last_update_id = -1
         self.event_ms = 0
+        #: diffs applied
+        self.updates = 0
         self.gaps = 0
-        #: snapshots applied after the first
+        #: how often a snapshot joined the diffs again, after the first time
         self.resyncs = 0
         #: diffs after which the best bid was not below the best ask
         self.crossed = 0
-        #: lowest and highest price of which the last snapshot knew; beyond them only changes are known
+        #: lowest and highest price between which every level is known: what the last snapshot told. Of levels beyond it
+        #: only those are known that changed since
         self.known_range: tuple[float, float] | None = None
 
     def apply_snapshot(self, snapshot: DepthSnapshot) -> None:
@@ -80,46 +103,91 @@ class OrderBook:
         """
         if self.synced and snapshot.last_update_id < self.last_update_id:
             return
-        self._bids.load(snapshot.bids)
-        self._asks.load(snapshot.asks)
-        low, high = self._bids.worst(), self._asks.worst()
-        self.known_range = (low, high) if low is not None and high is not None else None
-        self.last_update_id = snapshot.last_update_id
-        self._first_applied = False
-        self.resyncs += self._snapshots > 0
-        self._snapshots += 1
+        self._load(snapshot)
         self.synced = True
         held, self._held = self._held, deque(maxlen=_HELD_DIFFS)
         gaps = self.gaps
         for diff in held:
             self.apply(diff)
         self.gaps = gaps  # a snapshot that was too old is not a loss on the wire
+        if self.synced:
+            self.resyncs += self._joined > 0
+            self._joined += 1
 
     def apply(self, diff: DepthDiff) -> bool:
         """Change levels. False: the book is not in step with the venue, and needs a (newer) snapshot."""
         if not self.synced:
             self._held.append(diff)
             return False
-        last = self.last_update_id
-        if diff.final_id <= last:
+        if diff.final_id <= self.last_update_id:
             return True
-        if diff.first_id != last + 1 and (self._first_applied or diff.first_id > last + 1):
-            self.synced = False
+        if diff.first_id > self.last_update_id + 1:
+            self.void()
             self.gaps += 1
             self._held.append(diff)
             return False
+        self._change(diff)
+        self.updates += 1
+        self.crossed += self.is_crossed
+        if self._recorded is not None:
+            self._recorded.append(diff)
+            if len(self._recorded) > _HELD_DIFFS:
+                self._recorded = None
+        return True
+
+    def record(self) -> None:
+        """Remember the diffs from now on, for `widen`. To be called before its snapshot is asked for."""
+        self._recorded, self._recorded_after = [], self.last_update_id
+
+    def widen(self, snapshot: DepthSnapshot) -> bool:
+        """Have the range of a newer snapshot while the book stays in step. False: it is older than `record()`, or the book
+        fell out of step since.
+        """
+        recorded, self._recorded = self._recorded, None
+        if recorded is None or not self.synced or snapshot.last_update_id < self._recorded_after:
+            return False
+        self._load(snapshot)
+        for diff in recorded:
+            if diff.final_id > self.last_update_id:
+                self._change(diff)
+        return True
+
+    def _load(self, snapshot: DepthSnapshot) -> None:
+        self._bids.load(snapshot.bids)
+        self._asks.load(snapshot.asks)
+        low, high = self._bids.worst(), self._asks.worst()
+        self.known_range = (low, high) if low is not None and high is not None else None
+        self.last_update_id = snapshot.last_update_id
+
+    def _change(self, diff: DepthDiff) -> None:
         self._bids.change(diff.bids)
         self._asks.change(diff.asks)
-        self._first_applied = True
+        if len(self._bids) > _MOST_LEVELS or len(self._asks) > _MOST_LEVELS:
+            self._cut()
         self.last_update_id = diff.final_id
         self.event_ms = diff.event_ms
-        self.crossed += self.is_crossed
-        return True
+
+    def _cut(self) -> None:
+        self._bids.cut(_KEPT_LEVELS)
+        self._asks.cut(_KEPT_LEVELS)
+        low, high = self._bids.worst(), self._asks.worst()
+        if self.known_range is not None and low is not None and high is not None:
+            self.known_range = (max(low, self.known_range[0]), min(high, self.known_range[1]))
+
+    def void(self) -> None:
+        """The book is wrong: out of step until the next snapshot. Diffs are held from now on."""
+        self.synced = False
+        self._recorded = None
 
     def lose(self) -> None:
         """The connection is gone: nothing is known until the next snapshot. Not counted as a gap."""
-        self.synced = False
+        self.void()
         self._held.clear()
+
+    @property
+    def levels(self) -> tuple[int, int]:
+        """How many bid and ask levels are kept."""
+        return len(self._bids), len(self._asks)
 
     @property
     def is_crossed(self) -> bool:
@@ -132,8 +200,7 @@ class OrderBook:
 
     def knows(self, levels: int) -> bool:
         """Whether the top `levels` of both sides lie within the known range, so that no level among them can be missing."""
-        if self.known_range is None:
+        low_bid, high_ask = self._bids.nth(levels), self._asks.nth(levels)
+        if self.known_range is None or low_bid is None or high_ask is None:
             return False
-        bids, asks = self.top(levels)
-        low, high = self.known_range
-        return bool(bids and asks) and bids[-1][0] >= low and asks[-1][0] <= high
+        return low_bid >= self.known_range[0] and high_ask <= self.known_range[1]
