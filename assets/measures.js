@@ -23,7 +23,40 @@ window.quintet.measures = (() => {
     age: "Time since the last message of this channel was read here.",
     gaps: "Jumps in the venue's own numbering (trade ids, book updates). Each is filled by REST or marks its bars as partial.",
     cache: "Hits ÷ all requests of the layer since the start.",
+    microprice: "(bid × ask size + ask × bid size) ÷ (bid size + ask size): the mid leaned towards the thinner side. It lies between bid and ask. "
+      + "The small figure is its distance from the mid.",
+    imbalance: "(B − A) ÷ (B + A) of the sizes in the ten best levels of each side: −1 all asks, +1 all bids.",
+    depth: "Size resting within so many basis points of the mid, in the base currency. “≥”: the book that we are told ends nearer than that, "
+      + "so it is at least so much.",
+    depth_chart: "Sizes added up from the mid outwards. The 25 best levels are exact; further out come the heat map's bins, good to 5 %. "
+      + "Beyond the dashed lines the venue tells nothing, so nothing is drawn.",
+    ladder: "The 20 best levels a side of all synced books of this symbol as one. The bar and the last column are the running sum. "
+      + "A book that is not in step with its venue's is withheld: no number of it is shown.",
+    heat: "Every half second a column of the book as it then was, in bins of price; colour is resting size on a logarithmic scale of even lightness. "
+      + "Lines are best bid and ask, dots are trades by size and aggressor. It is drawn 0.9 s late, so that columns never pop in. "
+      + "Hatched: the book was withheld. Plain ground: not recorded. The lighter tone: beyond what the venue tells.",
+    integrity: "Counted by the connector since it started, from the venue's own numbering where there is one.",
+    book_state: "SYNCED: every update since the snapshot was applied in the venue's own order. SYNCING: it is being rebuilt, and withheld. "
+      + "REFUSED: the venue does not give it. OFF: it is switched off.",
+    book_kind: "Where the book comes from, and how: diffs on a snapshot, Level II operations by row, or whole snapshots.",
+    book_source: "What kind of market stands behind this symbol. A simulated venue beside a live one says so on every number of it.",
+    book_age: "Time since the last update of this book was read here.",
+    book_rate: "Updates applied a second, averaged over the last seconds, and since the start.",
+    book_gaps: "Jumps in the venue's update ids: each means that an update was missed, and that the book was rebuilt.",
+    book_resyncs: "How often the book was built anew: after a gap, a reset by the venue, a crossing, or a reconnect.",
+    book_crossed: "How often best bid and best ask crossed, which no sound book of one venue does. It is withheld and rebuilt.",
+    book_last: "The venue's own number of the last update that was applied; where it has none, our count of them.",
+    book_levels: "Price levels held now. A venue may tell only the best few.",
+    book_range: "Lowest and highest price between which the venue told every level. Beyond it levels may exist that we do not know.",
     incidents: "What went wrong, told by its cause. Open ones come first.",
+    sharing: "Consumers ask the connection manager, never the venue: the first listener of a symbol costs one subscription per channel, "
+      + "every further one costs nothing. API calls and updates count since the start; cache hits are those of requests for history.",
+    budget: "What the venue allows, and how much of it is used now, by the venue's own count where it tells one. Amber from 60 %, red from 80 %: "
+      + "requests wait before the limit is reached.",
+    timeline: "Each bar is one incident, coloured by its cause, not by how it showed. A bar that reaches the right edge is still open. "
+      + "Select one with a click, or with the arrow keys.",
+    subscriptions: "Every channel that is asked for at a venue, with the time since its last message, which goes on between reports for slow channels. "
+      + "Click a heading to sort; gaps are jumps in the venue's own numbering.",
   };
   let card = null;
 

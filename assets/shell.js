@@ -10,8 +10,8 @@ window.quintet.shell = (() => {
     SIMULATED: "Simulated market data: no number on this page comes from a real market.",
     REPLAY: "Recorded market data, played back.",
   };
-  const BAD_STATES = ["BANNED", "STOPPED", "RECONNECTING"];
-  const WARN_STATES = ["STALE", "CONNECTING", "SYNCING"];
+  const BAD_STATES = ["BANNED", "STOPPED", "RECONNECTING", "STALE"];
+  const WARN_STATES = ["CONNECTING", "SYNCING"];
 
   /** symbol -> { last, previous, quote, ticker, change } */
   const markets = new Map(SYMBOLS.map((s) => [s, { last: NaN, previous: NaN, quote: null, ticker: {}, change: NaN }]));
@@ -23,7 +23,7 @@ window.quintet.shell = (() => {
 
   // ---- pages
 
-  const parts = () => ({ live: window.quintet.live, monitoring: window.quintet.monitoring });
+  const parts = () => ({ live: window.quintet.live, monitoring: window.quintet.monitoring, books: window.quintet.books, connections: window.quintet.connections });
 
   function pageChanged() {
     const root = document.querySelector("#_pages_content > [data-page]");
@@ -154,11 +154,12 @@ window.quintet.shell = (() => {
       attribute(details, "data-level", level(v.state));
       attribute(details.firstElementChild, "aria-label", `${v.venue}: ${v.state}`);
       attribute(details.firstElementChild, "title", `${v.venue}: ${v.state}`);
-      const lines = [`${v.venue} · ${v.state}`, `since ${format.stamp(v.since)}`, v.cause || "no fault known"];
+      const source = v.source ? ` · ${v.source}` : "";
+      const lines = [`${v.title || v.venue} · ${v.state}${source}`, `since ${format.stamp(v.since)}`, v.cause || "no fault known", ...(v.hint ? [v.hint] : [])];
       const card = details.lastElementChild;
       if (card.dataset.text !== lines.join("\n")) {
         card.dataset.text = lines.join("\n");
-        card.replaceChildren(...lines.map((line) => make("div", {}, line)), make("a", { href: "/monitoring#channels" }, "Channels"));
+        card.replaceChildren(...lines.map((line) => make("div", {}, line)), make("a", { href: `/connections#venue-${v.venue}` }, "Connections"));
       }
     });
   }
@@ -230,11 +231,11 @@ window.quintet.shell = (() => {
   }
 
   function start() {
-    const { feed, keyboard, live, ladder, tape, monitoring, appearance } = window.quintet;
+    const { feed, keyboard, live, ladder, tape, monitoring, books, connections, appearance } = window.quintet;
     feed.on("status", onStatus);
     feed.on("trades", onTrades);
     feed.on("quotes", onQuotes);
-    for (const part of [live, ladder, tape, monitoring]) part.start();
+    for (const part of [live, ladder, tape, monitoring, books, connections]) part.start();
     feed.on("*", showPrices);
     feed.onLink(showLink);
     feed.want("shell", SYMBOLS.map((s) => "trades:" + s));

@@ -21,6 +21,7 @@ BENCHMARKS = {
     "link": "websocket messages through the link",
     "writer": "trades into Postgres",
     "feed": "pages served by one process",
+    "heatmap": "the liquidity heat map in Chromium",
     "pixel": "tick → pixel in Chromium, start and memory of the whole app",
 }
 

@@ -9,17 +9,18 @@ import asyncio
 import concurrent.futures
 import functools
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from core.base.log import RateLimit
 from core.domain.instrument import INSTRUMENTS
-from core.domain.market import BarUpdate, BookView, Quote, Trade
+from core.domain.market import BarUpdate, BookView, ConsolidatedBook, Quote, Trade
 from core.domain.series import SERIES_NAMES
 from core.stream.messages import DataType, Message, Policy
 from core.stream.subscription import Subscription
 from core.system import System
 from web import feed_frames, feed_reports
+from web.feed_books import CobChannel, HeatChannel
 from web.feed_channels import Channel, SeriesChannel, StateChannel, TradesChannel
 from web.feed_client import FeedClient
 
@@ -36,6 +37,8 @@ SLOW_EVERY = 4
 MAX_CLIENTS = 1_000
 STALLED_S = 30.0
 
+_C = TypeVar("_C", bound=Channel)
+
 
 class News:
     """What a mailbox held, by channel."""
@@ -44,6 +47,7 @@ class News:
         self.bars: dict[str, list[BarUpdate]] = {}
         self.trades: dict[str, list[Trade]] = {}
         self.books: dict[str, BookView] = {}
+        self.cobs: dict[str, ConsolidatedBook] = {}
         self.has_quotes = False
         for message in messages:
             if isinstance(message, BarUpdate):
@@ -52,6 +56,8 @@ class News:
                 self.trades.setdefault(message.symbol, []).append(message)
             elif isinstance(message, BookView):
                 self.books[message.symbol] = message
+            elif isinstance(message, ConsolidatedBook):
+                self.cobs[message.symbol] = message
             elif isinstance(message, Quote):
                 self.has_quotes = True
 
@@ -66,17 +72,17 @@ class Feed:
         self._stalled_ns = round(stalled_s * 1e9)
         stream, clock = system.stream, system.clock
         self.series = {name: SeriesChannel(name, stream, clock) for name in SERIES_NAMES}
-        self.tapes = {symbol: TradesChannel(symbol, stream, clock) for symbol in INSTRUMENTS}
-        self.books = {
-            symbol: StateChannel(f"book:{symbol}", clock, functools.partial(self._read_book, symbol))
-            for symbol in INSTRUMENTS
-        }
         self.quotes = StateChannel("quotes", clock, self._read_quotes)
         self.reports = {name: StateChannel(name, clock) for name in feed_frames.REPORTS}
+        #: kind of channel that every symbol has -> what makes one; it is made when a client first asks for it
+        self._makers: dict[str, Callable[[str], Channel]] = {
+            "trades": lambda symbol: TradesChannel(symbol, stream, clock),
+            "book": lambda symbol: StateChannel(f"book:{symbol}", clock, functools.partial(self._read_book, symbol)),
+            "cob": lambda symbol: CobChannel(symbol, system),
+            "heat": lambda symbol: HeatChannel(symbol, system),
+        }
         silent = (StateChannel(name, clock) for name in feed_frames.SILENT)
-        every: Iterable[Channel] = (
-            *self.series.values(), *self.tapes.values(), *self.books.values(), self.quotes, *self.reports.values(), *silent
-        )  # fmt: skip
+        every: Iterable[Channel] = (*self.series.values(), self.quotes, *self.reports.values(), *silent)
         self.channels: dict[str, Channel] = {channel.name: channel for channel in every}
         #: channel -> who listens
         self.listeners: dict[str, set[FeedClient]] = {name: set() for name in self.channels}
@@ -91,6 +97,8 @@ class Feed:
         #: series -> its first timestamp when last looked at: history that arrives later moves it back
         self._first_timestamps: dict[str, int] = {}
         self._book_is_synced: dict[str, bool] = {}
+        #: wakes the flush for a consolidated book that is held back
+        self._later: asyncio.TimerHandle | None = None
         self.opened = self.refused = self.stalled = self.frames = self.bytes = self.conflated = self.bad_messages = 0
         #: seconds the loop came late to the last flush
         self.lag_s = 0.0
@@ -122,6 +130,8 @@ class Feed:
         if self._subscription is not None:
             self._subscription.close()
             self._subscription = None
+        if self._later is not None:
+            self._later.cancel()
         for client in tuple(self.clients):
             client.stop()
         self._reporter.shutdown(wait=False, cancel_futures=True)
@@ -147,13 +157,42 @@ class Feed:
                 self.series[series].absorb(updates)
                 self._wake(self.series[series])
         for symbol, trades in news.trades.items():
-            if self._is_heard(self.tapes[symbol]):
-                self.tapes[symbol].absorb(trades)
-                self._wake(self.tapes[symbol])
+            tape = self._heard(f"trades:{symbol}")
+            if isinstance(tape, TradesChannel):
+                tape.absorb(trades)
+                self._wake(tape)
         for symbol, view in news.books.items():
             self._publish_book(symbol, view)
+        for symbol, book in news.cobs.items():
+            cob = self._heard(f"cob:{symbol}")
+            if isinstance(cob, CobChannel):
+                cob.offer(book)
+        self._release_cobs()
         if news.has_quotes and self._is_heard(self.quotes):
             self._publish(self.quotes, self._read_quotes())
+
+    def _release_cobs(self) -> None:
+        """Tell consolidated books whose time has come, and come back for those whose has not."""
+        waits = []
+        for channel in self._of_kind(CobChannel):
+            if channel.release():
+                self._wake(channel)
+            elif channel.is_held:
+                waits.append(channel.wait_s)
+        if waits and self._later is None:
+            self._later = asyncio.get_running_loop().call_later(min(waits), self._come_back)
+
+    def _come_back(self) -> None:
+        self._later = None
+        self._ready.set()
+
+    def _heard(self, name: str) -> Channel | None:
+        """The channel of this name if somebody listens."""
+        return self.channels[name] if self.listeners.get(name) else None
+
+    def _of_kind(self, kind: type[_C]) -> list[_C]:
+        """The channels of a kind that somebody listens to."""
+        return [c for name, c in self.channels.items() if isinstance(c, kind) and self.listeners[name]]
 
     def _is_heard(self, channel: Channel) -> bool:
         return bool(self.listeners[channel.name])
@@ -168,8 +207,9 @@ class Feed:
 
     def _publish_book(self, symbol: str, view: BookView | None) -> None:
         self._book_is_synced[symbol] = view is not None
-        if self._is_heard(self.books[symbol]):
-            self._publish(self.books[symbol], feed_frames.book_body(view))
+        channel = self._heard(f"book:{symbol}")
+        if isinstance(channel, StateChannel):
+            self._publish(channel, feed_frames.book_body(view))
 
     def _read_book(self, symbol: str) -> Mapping[str, Any]:
         view = self._system.stream.book(symbol)
@@ -178,7 +218,7 @@ class Feed:
 
     def _read_quotes(self) -> Mapping[str, Any]:
         stream = self._system.stream
-        return feed_frames.quotes_body(quote for symbol in INSTRUMENTS if (quote := stream.quote(symbol)) is not None)
+        return feed_frames.quotes_body(quote for symbol in stream.instruments if (quote := stream.quote(symbol)) is not None)
 
     # reports
 
@@ -222,9 +262,15 @@ class Feed:
             if known is not None and first and (first < known or not known) and self._is_heard(self.series[name]):
                 self.series[name].restart()
                 self._wake(self.series[name])
-        for symbol in INSTRUMENTS:
-            if self._book_is_synced.get(symbol) and self._system.stream.book(symbol) is None:
+        for symbol, is_synced in self._book_is_synced.items():
+            if is_synced and self._system.stream.book(symbol) is None:
                 self._publish_book(symbol, None)
+        for cob in self._of_kind(CobChannel):
+            if cob.withdraw_if_lost():
+                self._release_cobs()
+        for heat in self._of_kind(HeatChannel):
+            if heat.poll():
+                self._wake(heat)
 
     # the clients' side
 
@@ -243,7 +289,7 @@ class Feed:
 
     def subscribe(self, client: FeedClient, names: Sequence[str]) -> list[str]:
         """Replace what a client listens to; each channel starts anew with its whole state. Returns the unknown names."""
-        known = [name for name in dict.fromkeys(names) if name in self.channels]
+        known = [name for name in dict.fromkeys(names) if self._exists(name)]
         for name, listeners in self.listeners.items():
             if client in listeners and name not in known:
                 listeners.discard(client)
@@ -255,6 +301,16 @@ class Feed:
         if any(name in feed_frames.REPORTS for name in known):
             self._report_wanted.set()
         return [name for name in dict.fromkeys(names) if name not in self.channels]
+
+    def _exists(self, name: str) -> bool:
+        """Whether there is such a channel; one of a symbol that the stream or the start list has is made now."""
+        if name not in self.channels:
+            kind, _, symbol = name.partition(":")
+            if kind not in self._makers or not (symbol in INSTRUMENTS or symbol in self._system.stream.instruments):
+                return False
+            self.channels[name] = self._makers[kind](symbol)
+            self.listeners[name] = set()
+        return True
 
     def report_pixels(self, us: list[float]) -> None:
         self._system.report_pixel_latency(us)

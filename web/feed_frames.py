@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from core.domain.market import BarFlag, BookView, Quote, Trade
+from core.domain.health import Source
+from core.domain.market import BarFlag, BookView, ConsolidatedBook, Quote, Trade
 
 #: what a chart tints; a bar that is merely closed or agreed upon is plain
 TINTED = BarFlag.FROM_REST | BarFlag.CORRECTED | BarFlag.PARTIAL
@@ -16,9 +17,17 @@ TINTED = BarFlag.FROM_REST | BarFlag.CORRECTED | BarFlag.PARTIAL
 #: the name under which the feed is a consumer of the stream
 CONSUMER = "dashboard"
 
-REPORTS = ("status", "monitoring", "connections")
+REPORTS = ("status", "monitoring", "connections", "books")
 #: channels of parts that do not exist yet: a client may subscribe, nothing is sent
 SILENT = ("signals", "workers")
+
+#: levels a side of `book:SYM` and `cob:SYM`, of the 200 that a view may have
+BOOK_LEVELS = 25
+
+#: `heat:SYM` of a symbol that no venue brings; the form is that of `core.market.liquidity`
+NO_LIQUIDITY: Mapping[str, Any] = {
+    "full": True, "last": -1, "bin": 1.0, "period_ms": 500, "scale": {"unit": 1.0, "base": 1.1}, "columns": []
+}  # fmt: skip
 
 _encode = msgspec.json.Encoder().encode
 
@@ -51,10 +60,40 @@ def quotes_body(quotes: Iterable[Quote]) -> dict[str, Any]:
 
 
 def book_body(view: BookView | None) -> dict[str, Any]:
-    """Both sides best first; nothing but `synced: false` while the book is not one with the venue's."""
+    """The best 25 of both sides, best first; nothing but `synced: false` while the book is not one with the venue's."""
     if view is None:
         return {"bids": [], "asks": [], "event_ms": None, "synced": False}
-    return {"bids": view.bids, "asks": view.asks, "event_ms": view.event_ms, "synced": True}
+    return {
+        "bids": view.bids[:BOOK_LEVELS],
+        "asks": view.asks[:BOOK_LEVELS],
+        "event_ms": view.event_ms,
+        "synced": True,
+    }
+
+
+def cob_body(
+    book: ConsolidatedBook | None, source: Source | None, known_range: tuple[float, float] | None
+) -> dict[str, Any]:
+    """The consolidated book with its measures; a book that is withheld (None) has no numbers at all.
+
+    `state` is SYNCED or WITHHELD; `source` null while no venue brings the symbol; `known_range` that of the only book in it.
+    """
+    state: dict[str, Any] = {"state": "WITHHELD" if book is None else "SYNCED", "source": source, "known_range": known_range}
+    if book is None:
+        nothing = dict.fromkeys(("mid", "spread", "microprice", "imbalance", "event_ms"))
+        return {"bids": [], "asks": [], "sources": [], "depth": [], **nothing, **state}
+    return {
+        "bids": book.bids[:BOOK_LEVELS],
+        "asks": book.asks[:BOOK_LEVELS],
+        "sources": book.sources,
+        "depth": book.depth,
+        "mid": book.mid,
+        "spread": book.spread,
+        "microprice": book.microprice,
+        "imbalance": book.imbalance,
+        "event_ms": book.event_ms,
+        **state,
+    }
 
 
 def error_body(message: str) -> dict[str, Any]:

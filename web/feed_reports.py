@@ -3,19 +3,29 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from core.domain.health import Cause
 from core.system import System
 from web.feed_frames import CONSUMER
 
 
 def status(system: System) -> dict[str, Any]:
-    """What every page shows, 4/s. `incident` is the newest open one, or null; latency is that of the dashboard's mailbox."""
-    open_incidents = [incident for incident in system.incidents() if not incident["end_ms"]]
+    """What every page shows, 4/s. `incident` is the newest open one, or null; latency is that of the dashboard's mailbox.
+
+    A venue that nobody configured is no incident: its dot and the Connections page tell what can be done.
+    """
+    open_incidents = [
+        incident
+        for incident in system.incidents()
+        if not incident["end_ms"] and incident.get("kind") != Cause.NOT_CONFIGURED
+    ]
     return {
         "source": system.source,
         "source_detail": system.source_detail,
         "series": system.stream.series_summary(),
         "venues": [
-            {key: connection[key] for key in ("venue", "state", "since", "cause")} for connection in system.connections()
+            {key: connection[key] for key in ("venue", "state", "since", "cause")}
+            | {key: connection.get(key, "") for key in ("title", "source", "hint")}
+            for connection in system.connections()
         ],
         "tickers": system.tickers(),
         "latency_p99_us": system.stream.latency_p99_us(CONSUMER),
@@ -49,11 +59,18 @@ def monitoring(system: System) -> dict[str, Any]:
 
 
 def connections(system: System) -> dict[str, Any]:
-    return {"connections": system.connections()}
+    """Each venue, and what sharing its connection saves: what the Connections page shows, 1/s."""
+    return {"connections": system.connections(), "statistics": system.statistics()}
+
+
+def books(system: System) -> dict[str, Any]:
+    """Integrity of every book, and each symbol with its freshness and source: what the order-book page shows, 1/s."""
+    return {"books": system.books(), "symbols": system.stream.symbols()}
 
 
 BUILDERS: Mapping[str, Callable[[System], dict[str, Any]]] = {
     "status": status,
     "monitoring": monitoring,
     "connections": connections,
+    "books": books,
 }

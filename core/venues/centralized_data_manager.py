@@ -10,6 +10,7 @@ from core.base.settings import Settings
 from core.base.supervise import Supervisor
 from core.domain.instrument import INSTRUMENTS, Instrument, instruments_of
 from core.domain.market import BookView, Kline
+from core.domain.series import series_of
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.venues.binance.connector import BinanceConnector
 from core.venues.connector import Connector, IsEnabled, Locate
@@ -55,13 +56,11 @@ class CentralizedDataManager:
         others = {
             venue: VENUES[venue].make()(settings, where, stream, clock, ask)
             for venue, where in (locate or {}).items()
-            if venue in VENUES and VENUES[venue].is_on(settings)
+            if VENUES[venue].is_on(settings)
         }
         #: venue -> connector
         self.connectors: dict[str, Connector] = {"binance": self.binance, **others}
         self._sharing = Sharing()
-        #: symbols that joined while running, by the venue's connector
-        self._joined: dict[str, Connector] = {}
         self._cache = RequestCache(clock)
         self._reads = self._empty_reads = 0
         self._loop = asyncio.get_running_loop()
@@ -104,7 +103,7 @@ class CentralizedDataManager:
         self._on_loop(lambda: self._join(wanted, consumer))
 
     def unsubscribe(self, symbol: str, consumer: str) -> None:
-        """`consumer` has done with a symbol. One that joined while running leaves its venue with its last consumer."""
+        """`consumer` has done with a symbol. With its last one a symbol leaves its venue, unless a series is made of it."""
         self._on_loop(lambda: self._leave(symbol, consumer))
 
     def _on_loop(self, call: Callable[[], None]) -> None:
@@ -118,15 +117,13 @@ class CentralizedDataManager:
             self._loop.call_soon_threadsafe(call)
 
     def _join(self, instrument: Instrument, consumer: str) -> None:
-        symbol = instrument.symbol
-        if self._sharing.join(symbol, consumer) and symbol not in self._stream.instruments:
-            connector = self.connectors[instrument.venue]
-            self._joined[symbol] = connector
-            connector.subscribe(instrument)
+        if self._sharing.join(instrument.symbol, consumer):
+            self.connectors[instrument.venue].subscribe(instrument)
 
     def _leave(self, symbol: str, consumer: str) -> None:
-        if self._sharing.leave(symbol, consumer) and (connector := self._joined.pop(symbol, None)) is not None:
-            connector.unsubscribe(symbol)
+        instrument = self._stream.instruments.get(symbol)
+        if self._sharing.leave(symbol, consumer) and instrument is not None and not series_of(symbol):
+            self.connectors[instrument.venue].unsubscribe(symbol)
 
     def latest(self, symbol: str) -> dict[str, Any]:
         """What is known of a symbol now: quote, book, last trade and price, each None when it is not; no venue is asked."""

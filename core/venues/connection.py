@@ -16,6 +16,7 @@ MAX_FRAME_BYTES = 64 << 20
 
 #: looking up a member of an enum costs more than all the rest of a frame's way here
 _TEXT, _BINARY, _CONTINUATION, _CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
+_PONG = WSMsgType.PONG
 
 
 class Connection(WSListener):  # type: ignore[misc]  # picows has no types
@@ -43,6 +44,10 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         self._parts: bytearray | None = None
         self._parts_bytes = 0
         self._close_cause = ""
+        #: the venue's close code (RFC 6455 §7.4.1), 1006 when it hung up without one, 0 while open or when we ended it
+        self.close_code = 0
+        #: when the venue last answered a ping of ours (monotonic ns), 0 when it never did
+        self.pong_ns = 0
         #: when the bytes now being parsed were read (monotonic ns), 0 between reads
         self._read_ns = 0
         #: set by the first whole message: the proof that data flows
@@ -82,6 +87,8 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
             self._fragment(frame)
         elif kind is _CLOSE:
             self._on_close(transport, frame)
+        elif kind is _PONG:
+            self.pong_ns = self._read_ns
         if frame.last_in_buffer:
             self._read_ns = 0
             self._after_read()
@@ -107,7 +114,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         self._on_bad(BadFrame("oversized", f"a message of {size} bytes is longer than {MAX_MESSAGE_BYTES}"))
 
     def _on_close(self, transport: WSTransport, frame: WSFrame) -> None:
-        code = _code_of(frame)
+        code = self.close_code = _code_of(frame)
         reason = (frame.get_close_message() or b"").decode("utf-8", "replace")[:120]
         self._close_cause = f"connection closed by the venue (code {code}{': ' + reason if reason else ''})"
         transport.send_close(frame.get_close_code(), frame.get_close_message())
@@ -115,6 +122,8 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         if not self.closed.done():
+            if not self._close_cause:
+                self.close_code = 1006
             self.closed.set_result(self._close_cause or "connection lost (code 1006)")
 
     def close(self, cause: str) -> None:
@@ -136,6 +145,11 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         """Send one text frame; does nothing when the connection is over."""
         if self.is_open and self._transport is not None:
             self._transport.send(_TEXT, text)
+
+    def ping(self) -> None:
+        """Ask the venue for a sign of life of the connection itself; `pong_ns` tells of the answer."""
+        if self.is_open and self._transport is not None:
+            self._transport.send_ping()
 
     def pause(self) -> None:
         """Read no more until `resume`; the venue feels it through TCP."""

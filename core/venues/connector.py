@@ -13,6 +13,9 @@ from core.domain.market import DepthSnapshot, Kline, Trade
 #: asks for a toggle by its key, each time anew
 IsEnabled = Callable[[str], bool]
 
+#: is given every frame as it came, before anything is made of it: venue, receive time (Unix ns), bytes
+Tap = Callable[[str, int, bytes], None]
+
 #: toggles of this layer
 GAP_BACKFILL = "gap_backfill"
 BAR_RECONCILIATION = "bar_reconciliation"

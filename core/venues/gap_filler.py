@@ -8,6 +8,7 @@ import msgspec
 from core.base.backoff import Backoff
 from core.base.clock import Clock
 from core.base.errors import BadInput, RetryableError, VenueBanned
+from core.domain.health import Cause
 from core.domain.market import Trade
 from core.domain.series import series_of
 from core.stream.unified_data_stream import UnifiedDataStream
@@ -72,7 +73,7 @@ class GapFiller:
 
     def notice(self, feed: SymbolFeed) -> None:
         """The feed saw a jump."""
-        self._incidents.open(self._key, f"trade gap of {self.missing} ids", feed.symbol)
+        self._incidents.open(self._key, f"trade gap of {self.missing} ids", feed.symbol, Cause.SEQUENCE_GAP)
         self._wake.set()
 
     @property
@@ -110,7 +111,8 @@ class GapFiller:
         took_s = (self._clock.monotonic_ns() - started_ns) / 1e9
         self.stats.filled_gaps += gaps
         if reason:
-            cause = f"trade gap of {missing} ids filled from bars: {reason}"
+            how = "filled from bars" if series_of(self._feed.symbol) else "given up"
+            cause = f"trade gap of {missing} ids {how}: {reason}"
         elif missing:
             cause = f"trade gap of {missing} ids filled in {took_s:.1f} s"
         else:

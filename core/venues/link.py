@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import errno
 import logging
 import random
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from core.base.backoff import Backoff
 from core.base.clock import Clock
 from core.domain.health import LinkState
 from core.venues.bad_frames import BadFrames
+from core.venues.causes import Signals
 from core.venues.connect_budget import ConnectBudget
 from core.venues.connection import Connection
 
@@ -38,6 +40,8 @@ class LinkTimes(msgspec.Struct, frozen=True):
     renew_jitter_s: float = 900.0
     #: until a successor's first message must have come
     takeover_s: float = 10.0
+    #: age at which the venue itself ends a connection; 0: it does not
+    lifetime_s: float = 24 * 3600.0
 
 
 class Link:
@@ -46,6 +50,8 @@ class Link:
     `url()` is asked at each connect. `on_frame(payload, recv_ns)` gets every whole message; what it raises is counted
     in `bad` and ends nothing. `on_state(state, cause)` is told CONNECTING, SYNCING (open, nothing came yet), LIVE
     (something came), RECONNECTING, BANNED and STOPPED. While `congested()` is true nothing is read.
+
+    `signals` tells how the last connection ended or was not had, for `decide_cause`.
 
     A planned renewal is make-before-break: the successor's first message is awaited before the old connection is
     closed, so that for a moment messages come twice; whoever sequences them drops the second.
@@ -65,7 +71,16 @@ class Link:
         times: LinkTimes | None = None,
         bad: BadFrames | None = None,
         options: dict[str, Any] | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
+        on_successor: Callable[[Callable[[bytes], None]], None] = lambda send: None,
+        proves: Callable[[bytes], bool] = lambda payload: True,
     ) -> None:
+        """`prepare()` is awaited before each connect of the loop, for as long as it takes.
+
+        For a venue that sends only what was subscribed: `on_successor(send)` is called when a renewal's new connection is
+        open, with the way to send on it, and `proves(payload)` tells of each message that comes on it, until it is proven,
+        whether it is the proof.
+        """
         self.name = name
         self._url = url
         self._on_frame = on_frame
@@ -76,6 +91,9 @@ class Link:
         self._budget = budget or ConnectBudget(clock)
         self._times = times or LinkTimes()
         self._options = options or {}
+        self._prepare = prepare
+        self._on_successor = on_successor
+        self._proves = proves
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         #: open connections: one, or two during a renewal
         self._connections: list[Connection] = []
@@ -85,6 +103,9 @@ class Link:
         #: when the data was last proven to flow (monotonic ns); the outage's age bounds the back-off
         self._proven_ns = clock.monotonic_ns()
         self._hold_until_ms, self._hold_cause = 0, ""
+        #: what is told of a connection that we end ourselves
+        self._end_signals: Signals | None = None
+        self.signals = Signals()
         self.bad = bad or BadFrames(name)
         self.connects = self.messages = self.pauses = self.renewals = 0
         self.last_message_ns = 0
@@ -98,6 +119,8 @@ class Link:
             while True:
                 self._report(LinkState.RECONNECTING if self.connects or cause else LinkState.CONNECTING, cause)
                 await self._permission()
+                if self._prepare is not None:
+                    await self._prepare()
                 connection = self._connection(self._opened)
                 cause = await self._try_open(connection) or await self._serve(connection)
                 self._report(LinkState.RECONNECTING, cause)
@@ -105,8 +128,9 @@ class Link:
         finally:
             self._stop()
 
-    def reconnect(self, cause: str) -> None:
-        """Drop the connection now and make a new one."""
+    def reconnect(self, cause: str, signals: Signals | None = None) -> None:
+        """Drop the connection now and make a new one; `signals` tells why."""
+        self._end_signals = signals
         for connection in tuple(self._connections):
             connection.close(cause)
 
@@ -120,9 +144,23 @@ class Link:
         self._hold_until_ms, self._hold_cause = until_ms, cause
 
     def send(self, text: bytes) -> None:
-        """Send on the newest connection; does nothing when there is none."""
-        if self._connections:
-            self._connections[-1].send(text)
+        """Send on the open connection, on both during a renewal; does nothing when there is none."""
+        for connection in self._connections:
+            connection.send(text)
+
+    def ping(self) -> None:
+        """Ask for a sign of life of the connection itself, apart from its data."""
+        for connection in self._connections:
+            connection.ping()
+
+    @property
+    def pong_ns(self) -> int:
+        """When a ping of ours was last answered (monotonic ns), 0 when none was on the present connection."""
+        return max((connection.pong_ns for connection in self._connections), default=0)
+
+    @property
+    def budget(self) -> ConnectBudget:
+        return self._budget
 
     @property
     def is_open(self) -> bool:
@@ -157,6 +195,7 @@ class Link:
         except (OSError, WSError, ValueError) as error:
             self._connections.remove(connection)
             self._note_ban(error)
+            self.signals = signals_of(error)
             return cause_of(error, self._times.connect_s)
         except asyncio.CancelledError:
             self._connections.remove(connection)
@@ -183,8 +222,10 @@ class Link:
             await self._wait_for_end(connection, max(0.0, min(renew_s - age_s, self._idle_left_s(opened_ns))))
             if connection.closed.done():
                 self._connections.remove(connection)
+                self.signals = self._signals_of_end(connection, opened_ns)
                 return connection.closed.result()
             if self._idle_left_s(opened_ns) <= 0:
+                self._end_signals = Signals(disconnected=True, timed_out=True, silent_s=self._times.idle_s)
                 connection.close(f"no message for {self._times.idle_s:.0f} s")
             elif self._renewal.is_set() or (self._clock.monotonic_ns() - opened_ns) / 1e9 >= renew_s:
                 successor = await self._succeed(connection)
@@ -192,6 +233,16 @@ class Link:
                     renew_s = age_s + self._backoff.next() + self._times.connect_s
                 else:
                     connection, opened_ns, renew_s = successor, self._clock.monotonic_ns(), self._renew_after_s()
+
+    def _signals_of_end(self, connection: Connection, opened_ns: int) -> Signals:
+        ours, self._end_signals = self._end_signals, None
+        if not connection.close_code and ours is not None:
+            return ours
+        code = connection.close_code
+        age_s = (self._clock.monotonic_ns() - opened_ns) / 1e9
+        return Signals(
+            disconnected=True, close_code=code, reset=code == 1006, age_s=age_s, lifetime_s=self._times.lifetime_s
+        )  # fmt: skip
 
     def _renew_after_s(self) -> float:
         return self._times.renew_s - self._rng.uniform(0, self._times.renew_jitter_s)
@@ -209,7 +260,7 @@ class Link:
         self._renewal.clear()
         if self._budget.wait_s() > 0 or self._hold_until_ms > self._clock.now_ms():
             return None
-        new = self._connection()
+        new = self._connection(lambda: self._on_successor(new.send))
         failure = await self._try_open(new)
         if not failure:
             await _first_of(new.closed, new.proven, self._times.takeover_s)
@@ -229,7 +280,7 @@ class Link:
     def _deliver(self, connection: Connection, payload: bytes, recv_ns: int) -> None:
         self.messages += 1
         self.last_message_ns = recv_ns
-        if not connection.is_proven:
+        if not connection.is_proven and (len(self._connections) == 1 or self._proves(payload)):
             connection.is_proven = True
             connection.proven.set()
             self._backoff.reset()
@@ -270,6 +321,21 @@ class Link:
                 connection.close("stopped")
         self._connections.clear()
         self._report(LinkState.STOPPED, "stopped")
+
+
+def signals_of(error: Exception) -> Signals:
+    """What a failed connect tells."""
+    status = int(getattr(getattr(error, "response", None), "status", 0) or 0)
+    refused = isinstance(error, ConnectionRefusedError) or getattr(error, "errno", None) == errno.ECONNREFUSED
+    return Signals(
+        disconnected=True,
+        refused=refused,
+        timed_out=isinstance(error, TimeoutError),
+        unresolved=isinstance(error, socket.gaierror),
+        http_status=status,
+        # whatever else went wrong did so on the way
+        reset=not refused and not status,
+    )
 
 
 async def _first_of(closed: asyncio.Future[str], event: asyncio.Event, timeout_s: float) -> None:

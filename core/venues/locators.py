@@ -85,6 +85,12 @@ class Locators:
                 return
         process.stop()
 
+    def controls(self) -> dict[str, str]:
+        """Venue -> `http://…` of the simulated one's control, for tests and for whoever wants to see it misbehave."""
+        return {
+            venue: f"http://127.0.0.1:{hello.control_port or hello.port}" for venue, (_, hello) in self._processes.items()
+        }
+
     def stop(self) -> None:
         """End the simulated venues. Any thread."""
         with self._lock:

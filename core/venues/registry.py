@@ -31,7 +31,3 @@ VENUES: dict[str, VenueEntry] = {
         "core.venues.hyperliquid.connector", "HyperliquidConnector", lambda settings: settings.venues.hyperliquid.enabled
     ),
 }
-
-from importlib.util import find_spec  # noqa: E402  TEMPORARY until the connectors land
-
-VENUES = {k: v for k, v in VENUES.items() if find_spec(v.module.rpartition(".")[0]) and find_spec(v.module)}

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 from core.domain.market import Kline, Quote, Trade
+from core.market.tape import Tape
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.venues.connector import BAR_RECONCILIATION, IsEnabled
 
@@ -16,7 +17,8 @@ _SPANS = 1_000
 class SymbolFeed:
     """Sequences the trades of one symbol (no duplicate passes, a jump is a gap), keeps its market time, and publishes.
 
-    Until `flow()` everything that makes bars is held back, so that history comes before it.
+    Until `flow()` everything that makes bars is held back, so that history comes before it; a symbol without series has
+    no history to wait for.
     """
 
     def __init__(
@@ -30,15 +32,18 @@ class SymbolFeed:
         self._stream = stream
         self._is_enabled = is_enabled
         self.on_gap = on_gap
-        #: the stream's own record of the symbol's trade ids: `publish_trade` keeps it, the gap filler works it off
-        self.tape = stream.adapter.tapes[symbol]
+        shared = stream.adapter.tapes.get(symbol)
+        #: the symbol's trade ids; the gap filler works it off. Of a symbol with series it is the stream's own record,
+        #: which `publish_trade` keeps; of any other one we keep it here
+        self.tape = shared if shared is not None else Tape()
+        self._is_ours = shared is None
         #: largest event time seen (venue's Unix ms)
         self.market_ms = 0
         #: last trade id that the venue's own bars spoke of
         self.venue_last_id = -1
         #: missing first id -> market time (from, to) in which the gap lies; oldest first
         self._spans: dict[int, tuple[int, int]] = {}
-        self._held: deque[Trade | Kline] | None = deque()
+        self._held: deque[Trade | Kline] | None = None if self._is_ours else deque()
         self._stored_id: int | None = None
         self._at_most = 0
         self._last_ts_ms = 0
@@ -84,6 +89,8 @@ class SymbolFeed:
         last = tape.last_id
         if last is None:
             last = self._prime(trade_id)
+        if self._is_ours and not tape.accept(trade_id):
+            return
         if not self._stream.publish_trade(trade):
             return
         if last is not None and trade_id > last + 1:

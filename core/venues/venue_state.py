@@ -24,6 +24,10 @@ class VenueFacts(msgspec.Struct, frozen=True):
     silent: str = ""
     #: history or the first message of a channel is awaited
     syncing: str = ""
+    #: nothing answers where the venue should be, and nothing ever did; what to do
+    not_configured: str = ""
+    #: an outage that is no surprise (a nightly reset), and until when; it says more than the symptom
+    expected: str = ""
 
 
 class Transition(msgspec.Struct, frozen=True):
@@ -36,12 +40,14 @@ def decide(facts: VenueFacts) -> tuple[LinkState, str]:
     """State and cause. What stops data comes first: LIVE is what is left when nothing speaks against it."""
     if facts.stopped:
         return LinkState.STOPPED, facts.stopped
+    if facts.not_configured:
+        return LinkState.NOT_CONFIGURED, facts.not_configured
     if facts.link not in (LinkState.SYNCING, LinkState.LIVE):
-        return facts.link, facts.link_cause
+        return facts.link, facts.expected or facts.link_cause
     if facts.banned:
         return LinkState.BANNED, facts.banned
     if facts.silent:
-        return LinkState.STALE, facts.silent
+        return LinkState.STALE, facts.expected or facts.silent
     if facts.link is LinkState.SYNCING or facts.syncing:
         return LinkState.SYNCING, facts.syncing or facts.link_cause
     return LinkState.LIVE, ""

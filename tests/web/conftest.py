@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 import threading
@@ -22,6 +23,7 @@ from core.domain.health import Source
 from core.domain.market import BookView, Kline, Quote, Trade
 from core.domain.series import MINUTE_MS, SERIES
 from core.embedded import EmbeddedServers
+from core.stream.liquidity_recorder import LiquidityRecorder
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.system import LockedToggle, StorageUnavailable
 from web.server import create_server
@@ -40,6 +42,7 @@ class FakeSystem:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings, self.clock = settings, clock
         self.stream = UnifiedDataStream(settings.stream, clock)
+        self.book_list: list[dict[str, Any]] = []
         self.source, self.source_detail = Source.SIMULATED, "test market"
         self.redis_url: str | None = None
         self.started = False
@@ -71,6 +74,17 @@ class FakeSystem:
             {"venue": "binance", "state": "LIVE", "since": 1, "cause": "", "messages": 9, "reconnects": 2, "malformed": 0,
              "subscriptions": [subscription], "incidents": []}
         ]  # fmt: skip
+
+    @functools.cached_property
+    def liquidity(self) -> LiquidityRecorder:
+        """Made when it is first asked for: else it would be one more consumer in every test."""
+        return LiquidityRecorder(self.stream, self.clock)
+
+    def books(self) -> list[dict[str, Any]]:
+        return self.book_list
+
+    def statistics(self) -> dict[str, Any]:
+        return {}
 
     def tickers(self) -> dict[str, dict[str, Any]]:
         return {"ETHUSDT": {"open": 1.0, "high": 2.0, "low": 0.5, "volume": 3.0, "quote_volume": 4.0, "at_ms": 5}}

@@ -80,7 +80,8 @@ def test_every_channel_speaks_its_own_frame(server: Any, market: Any):
     assert (frames["book:BTCUSDT"]["bids"], frames["book:BTCUSDT"]["synced"]) == ([], False)
     status = frames["status"]
     assert (status["source"], status["source_detail"], len(status["series"])) == ("SIMULATED", "test market", 5)
-    assert status["venues"] == [{"venue": "binance", "state": "LIVE", "since": 1, "cause": ""}]
+    known = {"title": "", "source": "", "hint": ""}
+    assert status["venues"] == [{"venue": "binance", "state": "LIVE", "since": 1, "cause": "", **known}]
     assert status["incident"]["cause"] == "refused"
     assert status["tickers"]["ETHUSDT"]["high"] == 2.0
     parts = {"slo", "consumers", "caches", "storage", "process", "connections", "waterfall", "feed"}

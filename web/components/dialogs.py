@@ -4,6 +4,7 @@ from dash import html
 
 KEYS: tuple[tuple[str, str], ...] = (
     ("g l", "Live"),
+    ("g b", "Order book"),
     ("g s", "Signals"),
     ("g t", "Trading"),
     ("g m", "Monitoring"),
@@ -14,6 +15,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("/ or Ctrl/⌘ K", "Search pages, series, switches, themes"),
     ("1 … 5", "Live: bring that chart to the big place"),
     ("b", "Live: back to the newest bar"),
+    ("+ − ↑ ↓ Home", "Order book: zoom, move and centre the heat map that has the focus"),
     ("[", "Collapse or open the rail"),
     ("?", "This help"),
     ("Esc", "Close what is open"),

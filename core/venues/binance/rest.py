@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -10,8 +10,15 @@ import aiohttp
 from core.base.clock import Clock
 from core.base.errors import BadInput, QuintetError, VenueBanned, VenueUnavailable
 from core.domain.market import DepthSnapshot, Kline, Trade
-from core.venues.binance.rest_wire import parse_depth, parse_klines, parse_ticker, parse_time, parse_trades
-from core.venues.binance.weight_budget import WeightBudget
+from core.venues.binance.rest_wire import (
+    parse_depth,
+    parse_klines,
+    parse_last_id,
+    parse_ticker,
+    parse_time,
+    parse_trades,
+)
+from core.venues.binance.weight_budget import LIMIT_PER_MINUTE, WeightBudget
 from core.venues.binance.wire import EARLIEST_MS, FUTURE_MS, INTERVALS_MS
 from core.venues.connector import VenueRefused
 
@@ -23,6 +30,8 @@ _CONCURRENT = 8
 _CLOCK_SAMPLES = 3
 #: error codes that say: not without a (valid) API key (errors.md)
 _KEY_CODES = (-1002, -2014, -2015)
+#: "Timestamp for this request is outside of the recvWindow", or ahead of the venue's time (errors.md)
+_TIME_CODE = -1021
 #: how long to stay away when the venue does not say
 _BAN_S = {429: 60, 418: 120}
 
@@ -33,8 +42,15 @@ class BinanceRest:
     After a 429 or 418 no request leaves before the venue's `Retry-After` has passed.
     """
 
-    def __init__(self, url: str, clock: Clock, api_key: str | None = None, timeout_s: float = 10.0) -> None:
-        """`url`: scheme and host, without `/api`."""
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        api_key: str | None = None,
+        timeout_s: float = 10.0,
+        weight_per_minute: int = LIMIT_PER_MINUTE,
+    ) -> None:
+        """`url`: scheme and host, without `/api`. `weight_per_minute`: what the venue allows an address."""
         self._url = url
         self._clock = clock
         self._api_key = api_key
@@ -43,13 +59,23 @@ class BinanceRest:
         self._library: Any = None
         self._opening = asyncio.Lock()
         self._slots = asyncio.Semaphore(_CONCURRENT)
-        self.budget = WeightBudget(clock)
+        self.budget = WeightBudget(clock, weight_per_minute)
         self.banned_until_ms = 0
+        #: how long the last ban was told to last
+        self.banned_for_s = 0
         self.ban_cause = ""
         self.requests = 0
         #: venue time minus ours, None before it was measured
         self.clock_offset_ms: float | None = None
+        #: the shortest round trip of the last clock measurement
+        self.round_trip_ms: float | None = None
+        #: the venue's own counts of orders, as its answers told them: 10 s and 1 day windows
+        self.order_counts: dict[str, int] = {}
         self.on_ban: Callable[[], None] = lambda: None
+        #: a request was refused for its time stamp
+        self.on_time_refused: Callable[[], None] = lambda: None
+        #: is given each depth answer as the venue worded it
+        self.on_depth: Callable[[str, object], None] = lambda symbol, answer: None
 
     async def open(self) -> None:
         """Load python-binance (about a second, in a thread) and make the client. Later calls do nothing."""
@@ -113,11 +139,17 @@ class BinanceRest:
     async def depth(self, symbol: str) -> DepthSnapshot:
         """The best 1,000 levels of each side."""
         answer = await self._call(50, "get_order_book", symbol=symbol, limit=1_000)
-        return parse_depth(answer, symbol)
+        snapshot = parse_depth(answer, symbol)
+        self.on_depth(symbol, answer)
+        return snapshot
 
     async def ticker(self, symbol: str) -> dict[str, float]:
         """Statistics of the last 24 hours."""
         return parse_ticker(await self._call(2, "get_ticker", symbol=symbol))
+
+    async def last_trade_id(self, symbol: str) -> int:
+        """Id of the symbol's newest trade, by the cheapest request that tells it; -1 when there was none in 24 hours."""
+        return parse_last_id(await self._call(2, "get_ticker", symbol=symbol))
 
     async def measure_clock(self) -> float:
         """Venue time minus ours in ms, good to half the shortest of three round trips; also kept in `clock_offset_ms`."""
@@ -128,7 +160,8 @@ class BinanceRest:
             venue_ms = parse_time(await self._call(1, "get_server_time"))
             trip_ms = (self._clock.monotonic_ns() - before_ns) / 1e6
             samples.append((trip_ms, venue_ms - (before_ms + trip_ms / 2)))
-        self.clock_offset_ms = round(min(samples)[1], 1)
+        trip_ms, offset_ms = min(samples)
+        self.round_trip_ms, self.clock_offset_ms = round(trip_ms, 1), round(offset_ms, 1)
         return self.clock_offset_ms
 
     def _latest_ms(self) -> int:
@@ -165,6 +198,9 @@ class BinanceRest:
         if status in (418, 429):
             return self._banned(status, getattr(error, "response", None))
         code, message = getattr(error, "code", 0), str(getattr(error, "message", ""))[:120]
+        if code == _TIME_CODE:
+            self.on_time_refused()
+            return VenueUnavailable(f"{what}: {code} {message}")
         if status in (401, 403) or code in _KEY_CODES:
             return VenueRefused(f"{what}: refused ({status}, {code} {message})")
         if 400 <= status < 500 and status != 408:
@@ -175,21 +211,29 @@ class BinanceRest:
         after = str(response.headers.get("Retry-After", "")) if response is not None else ""
         wait_s = int(after) if after.isdigit() else _BAN_S[status]
         self.banned_until_ms = max(self.banned_until_ms, self._clock.now_ms() + wait_s * 1000)
+        self.banned_for_s = wait_s
         word = "rate limited" if status == 429 else "banned"
         self.ban_cause = f"{word} ({status})"
         self.on_ban()
         return VenueBanned(self.ban_cause, self.banned_until_ms)
 
+    def _observe(self, headers: Mapping[str, str]) -> None:
+        used = headers.get("X-MBX-USED-WEIGHT-1M", "")
+        if used.isdigit():
+            self.budget.observe(int(used))
+        for window in ("10S", "1D"):
+            count = headers.get(f"X-MBX-ORDER-COUNT-{window}", "")
+            if count.isdigit():
+                self.order_counts[window] = int(count)
+
     def _new_client(self) -> Any:
-        budget = self.budget
+        observe = self._observe
 
         class Client(self._library.AsyncClient):  # type: ignore[misc, name-defined]
             """Reads the weight of each answer where it arrives: `client.response` is only the last one's."""
 
             async def _handle_response(self, response: aiohttp.ClientResponse) -> object:
-                used = response.headers.get("X-MBX-USED-WEIGHT-1M", "")
-                if used.isdigit():
-                    budget.observe(int(used))
+                observe(response.headers)
                 return await super()._handle_response(response)
 
         client = Client(api_key=self._api_key or None, loop=asyncio.get_running_loop())

@@ -37,6 +37,7 @@ class _Ticker(msgspec.Struct):
     volume: float
     quoteVolume: float
     closeTime: int
+    lastId: int = -1
 
 
 class _Time(msgspec.Struct):
@@ -97,6 +98,11 @@ def parse_ticker(answer: object) -> dict[str, float]:
         "quote_volume": ticker.quoteVolume,
         "at_ms": ticker.closeTime,
     }
+
+
+def parse_last_id(answer: object) -> int:
+    """The newest trade's id by `GET /api/v3/ticker/24hr`, -1 when there was no trade in 24 hours."""
+    return _convert(answer, _Ticker, "ticker").lastId
 
 
 def parse_time(answer: object) -> int:

@@ -16,7 +16,8 @@ class WeightBudget:
 
     def __init__(self, clock: Clock, limit: int = LIMIT_PER_MINUTE, share: float = SHARE) -> None:
         self._clock = clock
-        self._allowed = int(limit * share)
+        self.limit = limit
+        self.allowed = int(limit * share)
         self._minute = 0
         self._used = 0
         #: how often a request had to wait for the next minute
@@ -35,7 +36,7 @@ class WeightBudget:
     def wait_s(self, weight: int) -> float:
         """Seconds until `weight` may be spent, 0 when it may be now."""
         self._turn()
-        if self._used == 0 or self._used + weight <= self._allowed:
+        if self._used == 0 or self._used + weight <= self.allowed:
             return 0.0
         return (_MINUTE_MS - self._clock.now_ms() % _MINUTE_MS) / 1000 + 0.05
 

@@ -21,6 +21,10 @@ from core.venues.simulated.source import MarketSource
 
 #: times asked for are cut to the year 2100
 _LAST_MS = 4_102_444_800_000
+#: how often a request in a black hole looks whether it is over
+_DARK_POLL_S = 0.02
+#: wordings of the errors that a fault may ask for
+_WORDS = {-1021: "Timestamp for this request was 1000ms ahead of the server's time."}
 
 Params = dict[str, str]
 Body = bytes | str
@@ -96,6 +100,8 @@ class Rest:
     async def _handle(self, request: web.Request) -> web.Response:
         path = request.match_info["path"]
         self.calls[path] += 1
+        while self._faults.is_dark(asyncio.get_running_loop().time()):  # noqa: ASYNC110 - faults know no loop
+            await asyncio.sleep(_DARK_POLL_S)
         response = self._respond(path, request)
         self.statuses[response.status] += 1
         return response
@@ -129,6 +135,8 @@ class Rest:
 
     def _failure(self, status: int, retry_after: int | None) -> web.Response:
         headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
+        if code := self._faults.api_code:
+            return _error(code, _WORDS.get(code, "An error of the fault's own."), status, headers)
         if status in (418, 429):
             until = self._clock.now_ms() + 1000 * (retry_after or 0)
             text = f"Way too much request weight used; IP banned until {until}." if status == 418 else "Too many requests."

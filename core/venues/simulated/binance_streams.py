@@ -5,6 +5,7 @@ without pong, 24 h a connection, 5 incoming messages a second, 1,024 streams a c
 """
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from core.venues.simulated.connection import LOW_WATER_BYTES, MAX_STREAMS, Conne
 from core.venues.simulated.faults import Faults
 
 _POLL_S = 0.001
+#: how often a request in a black hole looks whether it is over
+_DARK_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class Streams:
         self.ended: Counter[str] = Counter()
         self.last_payload: dict[str, str | bytes] = {}
         self._subscribed = asyncio.Event()
+        #: announced shutdowns on their way
+        self._endings: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[web.RouteDef]:
         return [web.get("/stream", self._combined), web.get("/ws", self._raw), web.get("/ws/{streams:.*}", self._raw)]
@@ -105,6 +110,21 @@ class Streams:
             if connection.frozen or not only_frozen:
                 connection.abort(cause)
 
+    def announce_shutdown(self, after_s: float) -> None:
+        """Tell every client that its connection will end, and end it then; who comes later is not concerned."""
+        frame = msgspec.json.encode({"e": "serverShutdown", "E": self.event_ms(time.time_ns() // 1_000_000)})
+        concerned = list(self.connections)
+        for connection in concerned:
+            connection.send(text_frame(frame))
+        ending = asyncio.create_task(self._end_after(concerned, after_s), name="announced shutdown")
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def _end_after(self, connections: list[Connection], after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        closes = (c.close(1001, "announced shutdown", "shutdown") for c in connections if c in self.connections)
+        await asyncio.gather(*closes, return_exceptions=True)
+
     async def close_all(self, code: int, cause: str) -> None:
         await asyncio.gather(*(c.close(code, cause) for c in list(self.connections)), return_exceptions=True)
 
@@ -119,6 +139,12 @@ class Streams:
             "unread_bytes": sum(c.unread_bytes for c in self.connections),
         }
 
+    async def until_light(self) -> None:
+        """Return when the venue answers (again)."""
+        # faults know no loop that could wake us
+        while self.faults.is_dark(self._now()):  # noqa: ASYNC110
+            await asyncio.sleep(_DARK_POLL_S)
+
     # one client
 
     async def _combined(self, request: web.Request) -> web.StreamResponse:
@@ -129,8 +155,11 @@ class Streams:
 
     async def _serve(self, request: web.Request, names: str, combined: bool) -> web.StreamResponse:
         streams = [name for name in names.split("/") if name]
+        await self.until_light()
         if self.faults.refusing(self._now()):
-            return web.Response(status=503, text="Service Unavailable")
+            after = self.faults.retry_after
+            headers = {"Retry-After": str(after)} if after is not None else {}
+            return web.Response(status=self.faults.refuse_status, text="Service Unavailable", headers=headers)
         if len(streams) > MAX_STREAMS:
             return web.Response(status=400, text="Too many streams")
         socket = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=64 * 1024, timeout=1.0)

@@ -10,7 +10,7 @@ import msgspec
 
 Kind = Literal[
     "drop", "close", "half_open", "silence", "delay", "burst", "gap", "duplicate", "reorder", "garbage", "http_status",
-    "refuse", "clock_skew", "clear",
+    "refuse", "clock_skew", "black_hole", "shutdown", "clear",
 ]  # fmt: skip
 Garbage = Literal[
     "truncated", "not_json", "unknown_stream", "nan_price", "negative_price", "time_1970", "time_2100", "huge", "binary"
@@ -22,7 +22,12 @@ _TIME_2100_MS = 4_102_444_800_000
 
 
 class FaultRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /sim/fault`. `stream` "" means all streams (garbage: the first trade stream)."""
+    """Body of `POST /sim/fault`. `stream` "" means all streams (garbage: the first trade stream).
+
+    `http_status` answers every REST request with `status`, and with error `api_code` where that is given; `refuse` answers
+    every WebSocket handshake with `status`. `black_hole`: connections stay open and nothing is answered any more.
+    `shutdown` announces the venue's end on every connection, which comes after `seconds`.
+    """
 
     kind: Kind
     stream: str = ""
@@ -32,6 +37,7 @@ class FaultRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: int = 1001
     status: int = 503
     retry_after: int | None = None
+    api_code: int = 0
     payload: Garbage = "truncated"
 
 
@@ -45,8 +51,9 @@ class Faults:
         self.delay_s = 0.0
         self.skew_ms = 0
         self._silent_until: dict[str, float] = {}
-        self._http_until = self._refuse_until = 0.0
-        self.http_status = 503
+        self._http_until = self._refuse_until = self._dark_until = 0.0
+        self.http_status = self.refuse_status = 503
+        self.api_code = 0
         self.retry_after: int | None = None
         #: (kind, stream) -> how many frames are still to be hit
         self._counts: dict[tuple[str, str], int] = {}
@@ -71,8 +78,12 @@ class Faults:
             case "http_status":
                 self._http_until = now_s + (request.seconds or 1e9)
                 self.http_status, self.retry_after = request.status, request.retry_after
+                self.api_code = request.api_code
             case "refuse":
                 self._refuse_until = now_s + (request.seconds or 1e9)
+                self.refuse_status, self.retry_after = request.status, request.retry_after
+            case "black_hole":
+                self._dark_until = now_s + (request.seconds or 1e9)
             case _:
                 return
 
@@ -87,6 +98,10 @@ class Faults:
 
     def refusing(self, now_s: float) -> bool:
         return now_s < self._refuse_until
+
+    def is_dark(self, now_s: float) -> bool:
+        """Nothing is answered: neither a request nor a handshake."""
+        return now_s < self._dark_until
 
     @property
     def touches_frames(self) -> bool:
@@ -139,7 +154,9 @@ class Faults:
         if self.http_failing(now_s):
             names.append(f"http_status {self.http_status}")
         if self.refusing(now_s):
-            names.append("refuse")
+            names.append(f"refuse {self.refuse_status}")
+        if self.is_dark(now_s):
+            names.append("black_hole")
         return names
 
 

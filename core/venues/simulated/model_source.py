@@ -7,7 +7,7 @@ import numpy as np
 from core.base.clock import Clock
 from core.venues.simulated.bars import fills_before, order_of
 from core.venues.simulated.instruments import SPECS, SymbolSpec
-from core.venues.simulated.model_book import STEP_MS
+from core.venues.simulated.model_book import IDS_PER_STEP, STEP_MS
 from core.venues.simulated.model_feed import SymbolFeed
 from core.venues.simulated.source import AggTradeRow, Candle, Depth, Outlet, TradeRow
 from core.venues.simulated.symbol_market import SymbolMarket
@@ -64,6 +64,22 @@ class ModelSource:
 
     def depth(self, symbol: str, limit: int) -> Depth:
         return self._markets[symbol].depth(self.now_ms() // STEP_MS, limit)
+
+    def depth_at(self, symbol: str, update_id: int | None, limit: int) -> Depth | None:
+        """Books are known as of the end of every step that is over."""
+        step = self.now_ms() // STEP_MS
+        if update_id is not None:
+            if update_id % IDS_PER_STEP or update_id // IDS_PER_STEP > step:
+                return None
+            step = update_id // IDS_PER_STEP
+        return self._markets[symbol].depth(step, limit)
+
+    def trades_between(self, symbol: str, from_ms: int, to_ms: int, limit: int) -> list[TradeRow]:
+        market = self._markets[symbol]
+        from_ms, to_ms = max(from_ms, market.model.first_ms), min(to_ms, self.now_ms())
+        if to_ms < from_ms:
+            return []
+        return market.trades_from(market.first_id_at(from_ms), limit, to_ms)
 
     def day(self, symbol: str) -> Candle:
         return self._markets[symbol].day(self.now_ms())

@@ -1,7 +1,7 @@
 """Reads recorded frames: files of `<local receive ns> <json>` lines, gzip or plain, merged by receive time.
 
 A line's JSON is a combined-stream frame `{"stream":…,"data":…}` or a REST depth snapshot `{"lastUpdateId":…}`, which
-belongs to the symbol of its file. Lines that are neither are counted and skipped.
+belongs to its `symbol` or, where it names none, to the symbol of its file. Lines that are neither are counted and skipped.
 """
 
 import gzip
@@ -44,6 +44,7 @@ class _Snapshot(msgspec.Struct, gc=False):
     lastUpdateId: int
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
+    symbol: str = ""
 
 
 class _Timed(msgspec.Struct, gc=False):
@@ -62,7 +63,10 @@ def symbol_of(stream: str) -> str:
 
 def parse_snapshot(body: bytes) -> Depth:
     """A recorded REST depth answer. Raises msgspec.DecodeError or ValueError on anything else."""
-    raw = _snapshot.decode(body)
+    return _depth_of(_snapshot.decode(body))
+
+
+def _depth_of(raw: _Snapshot) -> Depth:
     sides = ([(parse_decimal(p), parse_decimal(q)) for p, q in side] for side in (raw.bids, raw.asks))
     return Depth(raw.lastUpdateId, *sides)
 
@@ -112,8 +116,9 @@ class RecordedFile:
             return None
         try:
             if body.startswith(b'{"lastUpdateId"'):
-                parse_snapshot(body)
-                return Record(int(stamp), self.symbol, "", body, body)
+                snapshot = _snapshot.decode(body)
+                _depth_of(snapshot)
+                return Record(int(stamp), snapshot.symbol or self.symbol, "", body, body)
             envelope = _envelope.decode(body)
         except (msgspec.DecodeError, ValueError):
             return None
@@ -151,8 +156,10 @@ class Recording:
                 self.first_event_ms = event_ms_of(record.payload)
         if not usable:
             raise ConfigError(f"--replay: no usable frame in {file.path}")
-        for record in snapshots[:1]:
-            self.snapshots.setdefault(file.symbol, parse_snapshot(record.payload))
+        for record in snapshots:
+            symbol = record.symbol or file.symbol
+            if symbol not in self.snapshots:
+                self.snapshots[symbol] = parse_snapshot(record.payload)
 
     @property
     def bad_lines(self) -> int:

@@ -90,6 +90,12 @@ class TradeHistory:
         start = max(len(ids) - limit, 0) if from_id is None else int(np.searchsorted(ids, from_id))
         return self.rows(start, start + limit)
 
+    def between(self, from_ms: int, to_ms: int, limit: int) -> list[TradeRow]:
+        """Trades of [from_ms, to_ms], oldest first, at most `limit`."""
+        times = self.times
+        start, stop = int(np.searchsorted(times, from_ms)), int(np.searchsorted(times, to_ms, side="right"))
+        return self.rows(start, min(stop, start + limit))
+
     def agg_page(self, from_id: int | None, start_ms: int | None, end_ms: int | None, limit: int) -> list[AggTradeRow]:
         """A recording does not tell which fills were one order's: each trade is its own, under its own id."""
         times = self.times

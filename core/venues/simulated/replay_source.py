@@ -55,6 +55,14 @@ class ReplaySource:
     def depth(self, symbol: str, limit: int) -> Depth:
         return self._books[symbol].depth(limit)
 
+    def depth_at(self, symbol: str, update_id: int | None, limit: int) -> Depth | None:
+        """Only the present book is known."""
+        depth = self._books[symbol].depth(limit)
+        return depth if update_id in (None, depth.last_update_id) else None
+
+    def trades_between(self, symbol: str, from_ms: int, to_ms: int, limit: int) -> list[TradeRow]:
+        return self._trades[symbol].between(from_ms, to_ms, limit)
+
     def day(self, symbol: str) -> Candle:
         return self._trades[symbol].day(self.now_ms())
 

@@ -100,6 +100,14 @@ class MarketSource(Protocol):
 
     def depth(self, symbol: str, limit: int) -> Depth: ...
 
+    def depth_at(self, symbol: str, update_id: int | None, limit: int) -> Depth | None:
+        """The book as of an update (None: now); None when it is not known any more, or not yet."""
+        ...
+
+    def trades_between(self, symbol: str, from_ms: int, to_ms: int, limit: int) -> list[TradeRow]:
+        """Trades of [from_ms, to_ms], oldest first, at most `limit`."""
+        ...
+
     def day(self, symbol: str) -> Candle:
         """The last 24 hours as one bar."""
         ...

@@ -139,7 +139,7 @@ async def test_history_and_live_data_of_all_series_arrive_on_one_connection(run_
     assert (status["venue"], status["source"], status["reconnects"], status["malformed"]) == ("binance", "SIMULATED", 0, 0)
     assert {c["channel"] for c in status["subscriptions"]} == set(stats["subscriptions"])
     assert set(status["subscriptions"][0]) == {
-        "channel", "symbol", "state", "age_ms", "messages", "rate_per_s", "gaps", "last_cause",
+        "channel", "symbol", "state", "age_ms", "messages", "rate_per_s", "gaps", "last_cause", "source",
     }  # fmt: skip
     assert abs(status["clock_offset_ms"]) < 100
     await engine.manager.binance.rest.depth("ETHUSDT")  # the venue's count begins anew each minute: ask, then look
@@ -231,10 +231,10 @@ async def test_lost_and_repeated_and_disordered_trades_come_out_once_each(run_en
 async def test_a_depth_gap_hides_the_book_until_it_is_in_step_again(run_engine: Any, wait_until: Any) -> None:
     engine = await run_engine(live=False)
     await wait_until(lambda: engine.stream.book("ETHUSDT") is not None)
-    book = engine.manager.binance.books["ETHUSDT"].book
+    book = engine.manager.binance.book_keeper("ETHUSDT").book
     lost: list[str] = []
     withhold = engine.stream.book_lost
-    engine.stream.book_lost = lambda symbol: (lost.append(symbol), withhold(symbol))  # type: ignore[method-assign]
+    engine.stream.book_lost = lambda symbol, venue: (lost.append(symbol), withhold(symbol, venue))  # type: ignore[method-assign]
     await engine.venue.fault(kind="gap", stream="ethusdt@depth@100ms", n=2)
     await wait_until(lambda: book.gaps == 1 and book.synced, within_s=4)
     await wait_until(lambda: engine.stream.book("ETHUSDT") is not None)

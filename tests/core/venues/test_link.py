@@ -348,15 +348,29 @@ async def test_two_hundred_refusals_do_not_end_it(scripted_server: Any, run_link
     assert link.connects == 1
 
 
-def test_the_budget_allows_its_limit_in_any_period() -> None:
+def test_the_budget_allows_its_limit_in_any_period_whenever_it_is_asked() -> None:
     clock = ManualClock()
-    budget = ConnectBudget(clock, limit=3, period_s=300)
-    for _ in range(3):
-        assert budget.wait_s() == 0
+    budget = ConnectBudget(clock, limit=30, period_s=300)
+    spent: list[int] = []
+    rng = random.Random(4)
+    for _ in range(4_000):
+        if budget.wait_s() == 0:
+            budget.spend()
+            spent.append(clock.monotonic_ns())
+        clock.advance(rng.choice((0.0, 0.01, 0.5, 3.0)))
+    most = max(sum(1 for at in spent if begin <= at < begin + 300 * 10**9) for begin in spent)
+    assert most <= 30
+    assert len(spent) > 30 * clock.monotonic_ns() / 300e9 * 0.6
+
+
+def test_a_storm_leaves_connects_for_the_end_of_the_outage() -> None:
+    clock = ManualClock()
+    budget = ConnectBudget(clock, limit=300, period_s=300)
+    while budget.wait_s() == 0:
         budget.spend()
-        clock.advance(10)
-    assert budget.wait_s() == pytest.approx(270)
-    clock.advance(270)
+    assert budget.used == 100
+    assert budget.wait_s() == pytest.approx(1.5)
+    clock.advance(1.5)
     assert budget.wait_s() == 0
 
 

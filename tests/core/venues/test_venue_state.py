@@ -24,6 +24,18 @@ LIVE = LinkState.LIVE
             VenueFacts(LIVE, banned="429", silent="x", syncing="y", stopped="replay ended"),
             (LinkState.STOPPED, "replay ended"),
         ),
+        (
+            VenueFacts(LinkState.CONNECTING, not_configured="no TWS answers"),
+            (LinkState.NOT_CONFIGURED, "no TWS answers"),
+        ),
+        (VenueFacts(LIVE, stopped="stopped", not_configured="no TWS answers"), (LinkState.STOPPED, "stopped")),
+        # an expected outage explains a lost connection and silence, but makes nothing of a venue that is well
+        (
+            VenueFacts(LinkState.RECONNECTING, "connection refused", expected="expected outage until 00:45"),
+            (LinkState.RECONNECTING, "expected outage until 00:45"),
+        ),
+        (VenueFacts(LIVE, silent="1100", expected="expected outage"), (LinkState.STALE, "expected outage")),
+        (VenueFacts(LIVE, expected="expected outage"), (LIVE, "")),
         # a lost connection says more than a ban of requests or a silence
         (VenueFacts(LinkState.RECONNECTING, "lost", banned="429", silent="x"), (LinkState.RECONNECTING, "lost")),
     ],

@@ -1,0 +1,1 @@
+"""Hyperliquid: public trades, books, quotes and candles of its perpetuals."""

@@ -1,0 +1,197 @@
+"""Each fault a simulated TWS can have: flagged soon, mended soon after its cure, nothing lost or twice, the cause named.
+
+The faults of a track hit one connector, one after another; the tracks run side by side, for each fault takes seconds.
+"""
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from core.base.settings import IbkrConfig
+from core.domain.health import Cause
+
+FLAGGED_S, CURED_S = 5.0, 10.0
+Rig = Any
+
+
+class Fault(msgspec.Struct, frozen=True):
+    """`break_` makes it, `is_flagged` tells whether people can see it, `cure` ends it (None: it ends by itself)."""
+
+    name: str
+    track: str
+    kinds: tuple[Cause, ...]
+    break_: Callable[[Rig], Awaitable[None]]
+    is_flagged: Callable[[Rig], bool] | None
+    cure: Callable[[Rig], Awaitable[None]] | None = None
+
+
+def not_live(rig: Rig) -> bool:
+    """The venue left LIVE since the fault."""
+    return any(t.at_ms >= rig.broken_ms and t.state != "LIVE" for t in rig.connector.state.transitions)
+
+
+def stale(channel: str) -> Callable[[Rig], bool]:
+    return lambda rig: rig.subscription(channel)["state"] == "STALE"
+
+
+def noted(rig: Rig) -> bool:
+    return bool(rig.kinds_since(rig.broken_ms))
+
+
+def sim(kind: str, **options: object) -> Callable[[Rig], Awaitable[None]]:
+    return lambda rig: rig.tws.fault(kind, **options)
+
+
+def both(*acts: Callable[[Rig], Awaitable[None]]) -> Callable[[Rig], Awaitable[None]]:
+    async def act(rig: Rig) -> None:
+        for one in acts:
+            await one(rig)
+
+    return act
+
+
+def pause(seconds: float) -> Callable[[Rig], Awaitable[None]]:
+    return lambda rig: asyncio.sleep(seconds)
+
+
+async def all_garbage(rig: Rig) -> None:
+    kinds = (
+        "truncated",
+        "unknown_message",
+        "not_a_number",
+        "nan_price",
+        "negative_price",
+        "time_1970",
+        "time_2100",
+        "bad_utf8",
+        "empty",
+    )
+    for payload in kinds:
+        await rig.tws.fault("garbage", payload=payload, n=3, symbol="AAPL")
+
+
+FAULTS = (
+    Fault("reset", "sockets", (Cause.NETWORK,), sim("drop"), not_live),
+    Fault("refused", "sockets", (Cause.NETWORK,), both(sim("refuse", seconds=3), sim("drop")), not_live, pause(3)),
+    Fault("half open", "sockets", (Cause.NETWORK,), sim("half_open"), not_live),
+    Fault("a frame without an end", "sockets", (Cause.BAD_FRAMES,), sim("garbage", payload="endless"), not_live),
+    Fault(
+        "client id in use", "sockets", (Cause.COMPETING_SESSION,),
+        both(sim("client_id_in_use", n=2), sim("drop")), not_live,
+    ),
+    Fault(
+        "1100 then 1101", "venue", (Cause.VENUE_DOWN,),
+        sim("connectivity_lost"), stale("AAPL@trades"), both(pause(1), sim("restored_lost")),
+    ),
+    Fault(
+        "1100 then 1102", "venue", (Cause.VENUE_DOWN,),
+        sim("connectivity_lost"), stale("AAPL@trades"), both(pause(1), sim("restored_kept")),
+    ),
+    Fault(
+        "1102 and nothing follows", "venue", (Cause.VENUE_DOWN, Cause.EXCHANGE_LATE),
+        both(sim("connectivity_lost"), sim("restored_kept", starve=True)), stale("MSFT@quotes"),
+        both(pause(4), sim("clear")),
+    ),
+    Fault(
+        "a farm blip of three seconds", "venue", (Cause.FARM_DOWN,),
+        sim("farm_down", farm="usfarm"), stale("AAPL@trades"), both(pause(3), sim("farm_up", farm="usfarm")),
+    ),
+    Fault("pacing violation", "venue", (Cause.RATE_LIMIT,), both(sim("pacing", n=2), sim("drop")), not_live),
+    Fault(
+        "trades silent, the rest live", "channels", (Cause.EXCHANGE_LATE,),
+        sim("silence", symbol="AAPL", channel="trades"), stale("AAPL@trades"), sim("clear"),
+    ),
+    Fault(
+        "depth silent, the rest live", "channels", (Cause.EXCHANGE_LATE,),
+        sim("silence", symbol="MSFT", channel="depth"), stale("MSFT@depth"), sim("clear"),
+    ),
+    Fault("garbage", "channels", (Cause.BAD_FRAMES,), all_garbage, noted),
+    Fault("trades told twice", "channels", (Cause.SEQUENCE_GAP,), sim("duplicate", symbol="AAPL", n=4), None, pause(7)),
+    Fault("trades lost", "channels", (Cause.SEQUENCE_GAP,), sim("gap", symbol="AAPL", n=4), None, pause(7)),
+    Fault("trades out of order", "channels", (), sim("reorder", symbol="AAPL", n=4), None, pause(2)),
+    Fault("depth reset", "sets", (Cause.SEQUENCE_GAP,), sim("depth_reset", symbol="AAPL"), noted),
+    Fault("clock two seconds ahead", "sets", (Cause.CLOCK,), sim("clock_skew", ms=2000), None, pause(11)),
+    Fault("clock back again", "sets", (), sim("clear"), None, pause(3)),
+    Fault("nightly reset", "night", (Cause.SCHEDULED_RESET,), sim("reset", seconds=4), not_live, pause(4)),
+)  # fmt: skip
+TRACKS = tuple(dict.fromkeys(fault.track for fault in FAULTS))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def outcomes(start_tws: Any, make_rig: Any) -> AsyncIterator[dict[str, "asyncio.Future[None]"]]:
+    """Name -> its outcome, as it comes."""
+    loop = asyncio.get_running_loop()
+    futures: dict[str, asyncio.Future[None]] = {fault.name: loop.create_future() for fault in FAULTS}
+    tracks = [asyncio.create_task(_run(track, start_tws, make_rig, futures)) for track in TRACKS]
+    yield futures
+    for track in tracks:
+        track.cancel()
+    await asyncio.gather(*tracks, return_exceptions=True)
+    for future in futures.values():
+        future.cancel()
+
+
+async def _run(track: str, start_tws: Any, make_rig: Any, futures: dict[str, "asyncio.Future[None]"]) -> None:
+    now = datetime.datetime.now(ZoneInfo("America/New_York"))
+    hours_ago = 0 if track == "night" else 3
+    reset_at = f"{now - datetime.timedelta(hours=hours_ago, minutes=10):%H:%M}"
+    config = IbkrConfig(silence_s=2.0, reset_at=reset_at, reset_minutes=30)
+    rig = make_rig(await asyncio.to_thread(start_tws), config)
+    rig.start()
+    mine = [fault for fault in FAULTS if fault.track == track]
+    try:
+        await rig.until("LIVE", lambda: rig.is_live, 30)
+        await asyncio.sleep(2)
+        for fault in mine:
+            try:
+                await _suffer(rig, fault)
+            except BaseException as error:
+                futures[fault.name].set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+                await rig.tws.fault("clear")
+                await rig.until("LIVE again", lambda: rig.is_live, 20)
+            else:
+                futures[fault.name].set_result(None)
+    except BaseException as error:
+        for fault in mine:
+            if not futures[fault.name].done():
+                futures[fault.name].set_exception(RuntimeError(f"the track {track} broke off: {error!r}"))
+        raise
+    finally:
+        await rig.stop()
+
+
+async def _suffer(rig: Rig, fault: Fault) -> None:
+    from_s = int((await rig.tws.get("stats"))["market_ms"]) // 1000 - 1
+    rig.broken_ms = rig.clock.now_ms()
+    await fault.break_(rig)
+    if fault.is_flagged is not None:
+        await rig.until(f"{fault.name} flagged", lambda: fault.is_flagged(rig), FLAGGED_S)
+    if fault.cure is not None:
+        await fault.cure(rig)
+    await rig.until(f"LIVE after the cure of {fault.name}", lambda: rig.is_live, CURED_S)
+    await asyncio.sleep(1)
+    assert await rig.compare_trades(from_s) > 0
+    await rig.compare_books()
+    kinds = rig.kinds_since(rig.broken_ms)
+    assert {str(kind) for kind in fault.kinds} <= kinds, f"{kinds}; {rig.tell()}"
+    if not fault.kinds:
+        assert kinds <= {str(Cause.CLOCK)}, f"{kinds}; {rig.tell()}"
+
+
+@pytest.mark.slow
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    "name",
+    sorted(
+        (f.name for f in FAULTS),
+        key=lambda n: [f.name for f in FAULTS if f.track == next(g.track for g in FAULTS if g.name == n)].index(n),
+    ),
+)
+async def test_after_each_fault_nothing_is_lost_and_the_cause_is_named(name: str, outcomes: Any) -> None:
+    await outcomes[name]
