@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
-PAGES = {"live": "/", "monitoring": "/monitoring", "settings": "/settings"}
+PAGES = {"live": "/", "books": "/books?symbol=AAPL", "connections": "/connections", "monitoring": "/monitoring", "settings": "/settings"}
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 
@@ -25,7 +25,7 @@ def main(base: str) -> None:
                 page = context.new_page()
                 for name, path in PAGES.items():
                     page.goto(base + path)
-                    page.wait_for_timeout(8_000 if name == "monitoring" else 4_000)
+                    page.wait_for_timeout(8_000 if name in ("monitoring", "connections") else 4_000)
                     page.screenshot(path=OUT / f"{name}-{size}-{theme}.png")
                 context.close()
         browser.close()

@@ -9,7 +9,14 @@ from core.domain.health import Freshness, Incident
 
 def test_structs_and_enums_become_plain_json() -> None:
     assert from_json(to_json({"incident": Incident("binance", "lost", 5), "state": Freshness.LIVE})) == {
-        "incident": {"component": "binance", "cause": "lost", "start_ms": 5, "end_ms": 0, "detail": ""},
+        "incident": {
+            "component": "binance",
+            "cause": "lost",
+            "start_ms": 5,
+            "end_ms": 0,
+            "detail": "",
+            "kind": "unknown",
+        },
         "state": "LIVE",
     }
 
