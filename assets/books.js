@@ -63,7 +63,7 @@ window.quintet.books = (() => {
     next.focus();
   }
 
-  const decimalsOf = (step) => Math.max(0, Math.min(4, Math.round(-Math.log10(step))));
+  const decimalsOf = (step) => Math.max(0, Math.min(5, Math.round(-Math.log10(step))));
 
   function choose(tab, isFirst = false) {
     const { dom, feed, heatmap, tape } = q();
@@ -83,7 +83,7 @@ window.quintet.books = (() => {
     dom.attribute(root, "data-symbol", instrument.symbol);
     dom.text(dom.byId("ob-pair"), instrument.pair);
     dom.text(dom.byId("ob-price-unit"), `Price ${instrument.quote}`);
-    dom.text(dom.byId("ob-size-unit"), `Size ${instrument.unit}`);
+    dom.text(dom.byId("ob-size-unit"), sizeTitle());
     retitleTape();
     heatmap.show(instrument);
     tape.mount();
@@ -96,15 +96,18 @@ window.quintet.books = (() => {
     if (!isFirst) remember();
   }
 
+  const sizeTitle = () => (instrument.unit === "shares" ? "Shares" : `Size ${instrument.unit}`);
+
   function retitleTape() {
     const { byId, text, attribute } = q().dom;
     const card = byId("tape");
     attribute(card, "data-symbol", instrument.symbol);
     attribute(card, "data-decimals", String(instrument.decimals));
+    attribute(card, "data-size-decimals", String(instrument.sizeDecimals));
     text(card.querySelector(".card-title"), `Trades ${instrument.label}`);
     const [, price, size] = card.querySelector(".tape-columns").children;
     text(price, `Price ${instrument.quote}`);
-    text(size, `Size ${instrument.unit}`);
+    text(size, sizeTitle());
   }
 
   /** Keep what is chosen in the address, so that a copied link opens the same view. */
@@ -184,7 +187,8 @@ window.quintet.books = (() => {
     attribute(byId("ob-cause"), "title", line || null);
     attribute(byId("ob-cause"), "data-level", ["LATE", "WITHHELD", "ABSENT"].includes(now.state) ? "warn" : "bad");
     const source = (book && book.source) || (symbol && symbol.source) || "";
-    text(byId("ob-source"), source ? `${source} · ${instrument.venue}` : instrument.venue);
+    text(byId("ob-source"), source || instrument.venue);
+    attribute(byId("ob-source"), "title", `Where these numbers come from: ${instrument.venue}${source ? ", " + source : ""}`);
     attribute(byId("ob-source"), "data-source", source);
     const note = shown || !book ? "" : `${HEADLINES[now.state] || "Withheld"}${since}.\n${now.cause}`;
     text(byId("ob-note"), note);
@@ -242,6 +246,12 @@ window.quintet.books = (() => {
     return [Math.max(low, bottom), Math.min(high, top)];
   }
 
+  /* Three figures are enough to compare sizes, and leave room for twelve of them. */
+  function brief(size) {
+    const places = size >= 100 ? 0 : size >= 10 ? 1 : 2;
+    return q().format.si(size, Math.min(places, instrument.sizeDecimals));
+  }
+
   function showDepth(shown, known) {
     const { byId, text } = q().dom;
     const { format } = q();
@@ -251,7 +261,7 @@ window.quintet.books = (() => {
       const size = sizes.get(bps);
       const within = size && shown.mid ? { bid: shown.mid * (1 - bps / 1e4) >= low, ask: shown.mid * (1 + bps / 1e4) <= high } : {};
       for (const side of ["bid", "ask"]) {
-        const words = size ? (within[side] ? "" : "≥ ") + format.si(size[side], Math.min(2, instrument.sizeDecimals)) : format.NONE;
+        const words = size ? (within[side] ? "" : "≥ ") + brief(size[side]) : format.NONE;
         text(byId(`ob-depth-${side}-${bps}`), words);
       }
     }

@@ -27,8 +27,11 @@ window.quintet.connections = (() => {
     q().feed.want("connections", []);
   }
 
+  /** Milliseconds since the frame was heard. */
+  const passed = () => performance.now() - last.heardAt;
+
   /** The server's time now. */
-  const serverNow = () => last.sent_ms + performance.now() - last.heardAt;
+  const serverNow = () => last.sent_ms + passed();
 
   // ---- verdict and sharing
 
@@ -84,7 +87,7 @@ window.quintet.connections = (() => {
         box.append(card);
       }
       cards.delete(venue.venue);
-      q().venueCard.show(card, venue, rates.get(venue.venue) || [], now);
+      q().venueCard.show(card, venue, rates.get(venue.venue) || [], now, passed());
     }
     if (!connections.length) return;
     for (const absent of cards.values()) q().dom.hide(absent, true);
@@ -126,7 +129,7 @@ window.quintet.connections = (() => {
     showVerdict(last.connections || []);
     for (const venue of last.connections || []) {
       const card = byId("venue-" + venue.venue);
-      if (card) q().venueCard.tick(card, venue, now);
+      if (card) q().venueCard.tick(card, venue, now, passed());
     }
     q().subscriptions.tick();
   }

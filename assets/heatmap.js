@@ -11,6 +11,7 @@ window.quintet.heatmap = (() => {
   const MARGIN = 1.35;           // of the widest move of the best prices, likewise
   const STRAY = 0.25;            // of half the range, before the centre follows
   const RESCALE_MS = 10000;
+  const HURRIED_MS = 1500;       // when the best prices have left what is shown
   const OUTDATED_MS = 4000;      // a column older than this tells no price of now
   const prefersStill = window.matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -162,15 +163,15 @@ window.quintet.heatmap = (() => {
   /* Colours and range follow the market, but seldom: whoever looks should not have to learn them anew. */
   function adapt(isNew) {
     const now = performance.now();
-    if (!isNew && now - scaledAt < RESCALE_MS) return;
+    const mid = (prices.bid + prices.ask) / 2;
+    const wanted = Math.max((FEWEST_BINS * model.bin) / mid, (MARGIN * Math.max(prices.high - mid, mid - prices.low)) / mid) * 1e4;
+    if (!isNew && now - scaledAt < (wanted > MARGIN * range && !view.bps ? HURRIED_MS : RESCALE_MS)) return;
     scaledAt = now;
     const next = model.scale();
     if (isNew || Math.abs(next.low - scale.low) > 4 || Math.abs(next.high - scale.high) > 4) {
       scale = next;
       pictures.stale = true;
     }
-    const mid = (prices.bid + prices.ask) / 2;
-    const wanted = Math.max((FEWEST_BINS * model.bin) / mid, (MARGIN * Math.max(prices.high - mid, mid - prices.low)) / mid) * 1e4;
     const wide = window.quintet.heatAxes.widthOf(ctx, { plot, look }, format.price(mid, instrument.decimals)) + 13;
     if (Math.abs(wide - axisWidth) > 3) {
       axisWidth = wide;

@@ -8,6 +8,7 @@ window.quintet.tape = (() => {
   let box = null;
   let symbol = "";
   let decimals = 2;
+  let sizeDecimals = 4;
   let size = 0;
   let waiting = [];              // trades not shown yet, oldest first
   let arrivals = [];             // [when, how many] of the last ten seconds
@@ -16,6 +17,7 @@ window.quintet.tape = (() => {
     const root = byId("tape");
     symbol = root.dataset.symbol;
     decimals = Number(root.dataset.decimals);
+    sizeDecimals = Number(root.dataset.sizeDecimals || 4);
     box = byId("tape-rows");
     size = Number(box.dataset.rows);
     waiting = [];
@@ -48,7 +50,7 @@ window.quintet.tape = (() => {
     const direction = trade[4] ? "down" : "up";
     text(time, format.time(trade[1]));
     text(price, (direction === "up" ? "▲ " : "▼ ") + format.price(trade[2], decimals));
-    text(quantity, format.size(trade[3], 4));
+    text(quantity, format.size(trade[3], sizeDecimals));
     attribute(row, "data-direction", direction);
     attribute(row, "title", `trade ${trade[0]} · ${format.utc(trade[1])}`);
   }

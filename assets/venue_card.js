@@ -20,16 +20,20 @@ window.quintet.venueCard = (() => {
 
   // ---- what ticks between frames
 
+  /** A ban is told as a budget of seconds: how many are left. */
+  const isBan = (budget) => budget.unit === "s";
+
   /** `1:05` minutes and seconds, so that one sees it run. */
   function countdown(ms) {
     const seconds = Math.ceil(ms / 1000);
     return `${Math.floor(seconds / 60)}:${format.pad(seconds % 60)}`;
   }
 
-  /** Durations that go on while nothing arrives. `now` is the server's time. */
-  function tick(card, venue, now) {
+  /** Durations that go on while nothing arrives. `now` is the server's time, `passed` the milliseconds since the frame. */
+  function tick(card, venue, now, passed) {
     text(slot(card, "since"), format.isNumber(venue.since) && venue.since > 0 ? `for ${format.age(Math.max(0, now - venue.since))}` : "");
-    const left = (venue.banned_until_ms || 0) - now;
+    const ban = (venue.budgets || []).find(isBan);
+    const left = ban ? ban.used * 1000 - passed : 0;
     hide(slot(card, "ban"), left <= 0);
     if (left > 0) text(slot(card, "ban"), `free again in ${countdown(left)}`);
   }
@@ -98,9 +102,17 @@ window.quintet.venueCard = (() => {
 
   const emptyRow = () => make("li", { class: "slot-empty" });
 
+  /** A running ban is bad, slots (without a window) may all be taken, and of a rate some must be left. */
+  function strain(budget, share) {
+    if (isBan(budget)) return budget.used ? "bad" : "ok";
+    if (!budget.window) return "ok";
+    return share >= RED ? "bad" : share >= AMBER ? "warn" : "ok";
+  }
+
   function showBudgets(card, budgets) {
     const box = slot(card, "budgets");
-    const items = budgets.length ? budgets.map((b) => [`${b.name} ${b.window || ""}`, b]) : [["", null]];
+    const shown = budgets.filter((b) => !isBan(b) || b.used > 0);
+    const items = shown.length ? shown.map((b) => [`${b.name} ${b.window || ""}`, b]) : [["", null]];
     rows(box, items, (key) => (key ? make("li", { class: "budget" }, make("span", { class: "budget-name" }),
       make("span", { class: "gauge", role: "meter", "aria-valuemin": "0" }, make("span", { class: "gauge-fill" })),
       make("span", { class: "budget-used num" }), make("span", { class: "budget-window dim" })) : emptyRow()), (row, b) => {
@@ -110,7 +122,7 @@ window.quintet.venueCard = (() => {
       }
       const share = b.limit > 0 ? b.used / b.limit : 0;
       const [name, gauge, used, window_] = row.children;
-      attribute(row, "data-level", share >= RED ? "bad" : share >= AMBER ? "warn" : "ok");
+      attribute(row, "data-level", strain(b, share));
       attribute(row, "title", [`${format.percent(share, 0)} used`, b.detail].filter(Boolean).join(" · "));
       text(name, b.name);
       attribute(gauge, "aria-label", `${b.name}, ${b.unit || ""}`);
@@ -176,12 +188,12 @@ window.quintet.venueCard = (() => {
   }
 
   /** Show one venue's status in its card. `rates` are its last messages a second, oldest first. */
-  function show(card, venue, rates, now) {
+  function show(card, venue, rates, now, passed) {
     attribute(card, "data-loading", null);
     hide(card, false);
     const transitions = venue.transitions || [];
     showHead(card, venue);
-    tick(card, venue, now);
+    tick(card, venue, now, passed);
     window.quintet.stateMachine.draw(slot(card, "machine"), venue.state, transitions);
     showFigures(card, venue, rates);
     showBudgets(card, venue.budgets || []);

@@ -19,6 +19,7 @@ BENCHMARKS = {
     "stream": "trades through the adapter to 9 consumers",
     "latency": "source → consumer at 2,000 trades/s with 9 consumers, a busy web loop and an open feed",
     "link": "websocket messages through the link",
+    "storm": "20 links lose one venue together",
     "writer": "trades into Postgres",
     "feed": "pages served by one process",
     "heatmap": "the liquidity heat map in Chromium",

@@ -1,8 +1,9 @@
-"""Messages per second: our link with parsing, against bare picows without parsing and python-binance's socket."""
+"""Messages per second: our link with parsing, per venue, against bare picows without parsing and python-binance's socket."""
 
 import asyncio
 import time
 import warnings
+from collections.abc import Callable
 
 import uvloop
 from picows import WSFrame, WSListener, WSTransport, ws_connect
@@ -11,6 +12,7 @@ from benchmarks.blaster import blaster
 from benchmarks.result import Result, publish
 from core.base.clock import SystemClock
 from core.venues.binance.wire import parser_for
+from core.venues.hyperliquid.wire import parse_frame
 from core.venues.link import Link
 
 COUNT = 400_000
@@ -38,9 +40,17 @@ async def bare_picows(url: str) -> float:
     return COUNT / await counter.done
 
 
-async def our_link(url: str) -> float:
-    parsers = {name: parser_for(name) for name in ("ethusdt@trade", "btcusdt@trade")}
-    by_stream = {name.encode(): parse for name, parse in parsers.items()}
+def binance_parser() -> Callable[[bytes, int, int], object]:
+    parsers = {name.encode(): parser_for(name) for name in ("ethusdt@trade", "btcusdt@trade")}
+    return lambda payload, recv_ns, latest_ms: parsers[payload[11 : payload.index(b'"', 11)]](payload, recv_ns, latest_ms)
+
+
+def hyperliquid_parser() -> Callable[[bytes, int, int], object]:
+    symbols = {"ETH": "ETH-PERP", "BTC": "BTC-PERP"}
+    return lambda payload, recv_ns, latest_ms: parse_frame(payload, symbols, recv_ns, latest_ms)
+
+
+async def our_link(url: str, parse: Callable[[bytes, int, int], object]) -> float:
     seen = 0
     first = last = 0.0
     done = asyncio.Event()
@@ -50,7 +60,7 @@ async def our_link(url: str) -> float:
         nonlocal seen, first, last
         if not seen:
             first = time.perf_counter()
-        by_stream[payload[11 : payload.index(b'"', 11)]](payload, recv_ns, latest_ms)
+        parse(payload, recv_ns, latest_ms)
         seen += 1
         if seen == COUNT:
             last = time.perf_counter()
@@ -61,6 +71,7 @@ async def our_link(url: str) -> float:
     await done.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    assert link.bad.total == 0, link.bad.kinds
     return COUNT / (last - first)
 
 
@@ -81,18 +92,26 @@ async def python_binance(url: str) -> float:
     return (BINANCE_COUNT - 1) / took
 
 
-def run() -> list[Result]:
-    with blaster(COUNT) as url:
+def of_venue(venue: str, parse: Callable[[bytes, int, int], object]) -> tuple[float, float]:
+    """The limit and ours, messages per second."""
+    with blaster(COUNT, venue=venue) as url:
         limit = uvloop.run(bare_picows(url))
-    with blaster(COUNT) as url:
-        ours = uvloop.run(our_link(url))
+    with blaster(COUNT, venue=venue) as url:
+        return limit, uvloop.run(our_link(url, parse))
+
+
+def run() -> list[Result]:
+    limit, ours = of_venue("binance", binance_parser())
+    hyper_limit, hyper = of_venue("hyperliquid", hyperliquid_parser())
     with blaster(BINANCE_COUNT) as url:
         rival = asyncio.run(python_binance(url))
     return [
-        Result("bare picows, nothing parsed (the limit)", limit, "msgs/s"),
+        Result("bare picows, Binance frames, nothing parsed (the limit)", limit, "msgs/s"),
         Result("our link, every trade parsed and checked", ours, "msgs/s", "bare picows", ours / limit),
         Result("our link against python-binance", ours, "msgs/s", "python-binance", ours / rival),
         Result("python-binance multiplex socket", rival, "msgs/s", "bare picows", rival / limit),
+        Result("bare picows, Hyperliquid frames, nothing parsed", hyper_limit, "msgs/s"),
+        Result("our link, Hyperliquid trades parsed and checked", hyper, "msgs/s", "bare picows", hyper / hyper_limit),
     ]
 
 

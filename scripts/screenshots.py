@@ -7,7 +7,13 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 OUT = Path(__file__).resolve().parents[1] / "docs" / "screenshots"
-PAGES = {"live": "/", "books": "/books?symbol=AAPL", "connections": "/connections", "monitoring": "/monitoring", "settings": "/settings"}
+PAGES = {
+    "live": "/",
+    "books": "/books?symbol=AAPL",
+    "connections": "/connections",
+    "monitoring": "/monitoring",
+    "settings": "/settings",
+}
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 

@@ -74,12 +74,9 @@ class Channel:
 
     def limit_s(self) -> float:
         """How long this channel may be silent."""
-        usual_s = self.usual_gap_s()
-        return self.silence_s if usual_s is None else max(self.silence_s, _GAPS_ALLOWED * usual_s)
-
-    def usual_gap_s(self) -> float | None:
-        """The median time between its last messages, None when there were too few to tell."""
-        return median(self._gaps) / 1e9 if len(self._gaps) >= 5 else None
+        if len(self._gaps) < 5:
+            return self.silence_s
+        return max(self.silence_s, _GAPS_ALLOWED * median(self._gaps) / 1e9)
 
     def silent_for_s(self, now_ns: int) -> float | None:
         """Seconds of a silence that is a fault, None when all is well or nothing can be expected."""

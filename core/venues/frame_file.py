@@ -32,7 +32,7 @@ class FrameFile:
         self._stop = threading.Event()
         #: venue -> frames taken
         self.frames: Counter[str] = Counter()
-        self.dropped = 0
+        self.dropped = self.skipped = 0
         self.bytes = 0
         #: what ended the writing, empty while it goes on
         self.error = ""
@@ -40,7 +40,10 @@ class FrameFile:
         self._thread.start()
 
     def add(self, venue: str, recv_unix_ns: int, frame: bytes) -> None:
-        """Take a frame; any thread."""
+        """Take a frame; any thread. One that is no JSON has no place in the format."""
+        if not frame.startswith((b"{", b"[")):
+            self.skipped += 1
+            return
         if len(self._queue) >= self._bound or self.error:
             self.dropped += 1
             return

@@ -86,7 +86,8 @@ class Link:
         self._on_frame = on_frame
         self._on_state = on_state
         self._clock = clock
-        self._backoff = backoff or Backoff()
+        # one link tries about every four seconds at most: far below a venue's limit, and the end of an outage is soon seen
+        self._backoff = backoff or Backoff(cap_s=8.0)
         self._congested = congested
         self._budget = budget or ConnectBudget(clock)
         self._times = times or LinkTimes()
@@ -148,6 +149,16 @@ class Link:
         for connection in self._connections:
             connection.send(text)
 
+    def tap(self, listener: Callable[[bytes, int], None]) -> None:
+        """Let `listener(payload, recv_ns)` hear every message from now on, before anything is made of it."""
+        on_frame = self._on_frame
+
+        def both(payload: bytes, recv_ns: int) -> None:
+            listener(payload, recv_ns)
+            on_frame(payload, recv_ns)
+
+        self._on_frame = both
+
     def ping(self) -> None:
         """Ask for a sign of life of the connection itself, apart from its data."""
         for connection in self._connections:
@@ -180,7 +191,12 @@ class Link:
             await asyncio.sleep(min(5.0, wait_s))
 
     def _connection(self, on_open: Callable[[], None] = lambda: None) -> Connection:
-        return Connection(self._clock, self._deliver, self.bad.count, self._after_read, on_open)
+        def opened() -> None:
+            # counted here, for the first message may come before whoever waits for the opening has its turn
+            self.connects += 1
+            on_open()
+
+        return Connection(self._clock, self._deliver, self.bad.count, self._after_read, opened)
 
     def _opened(self) -> None:
         self._report(LinkState.SYNCING, "connected, waiting for the first message")
@@ -200,7 +216,6 @@ class Link:
         except asyncio.CancelledError:
             self._connections.remove(connection)
             raise
-        self.connects += 1
         if self.paused:
             connection.pause()
         return ""

@@ -26,9 +26,11 @@ from core.venues.binance.connector import BinanceConnector
 from core.venues.connector import Connector, Tap
 from core.venues.endpoints import Endpoints
 from core.venues.frame_file import FrameFile
+from core.venues.ibkr.connector import IbkrConnector
 from core.venues.locators import Locators
 from core.venues.market_finder import MarketFinder
 from core.venues.registry import VENUES
+from core.venues.stream_connector import StreamConnector
 from core.venues.symbol_feed import SymbolFeed
 
 logger = logging.getLogger(__name__)
@@ -136,9 +138,11 @@ def _connector(
         feeds = {symbol: SymbolFeed(symbol, stream, _all_on) for symbol in symbols}
         return BinanceConnector(settings, endpoints, stream, feeds, clock, _all_on, tap=tap)
     connector = VENUES[venue].make()(settings, locators.locate()[venue], stream, clock, _all_on)
-    if not hasattr(connector, "tap"):
-        raise FatalError(f"{venue} cannot be recorded: its connector has no tap")
-    connector.tap = tap
+    if isinstance(connector, IbkrConnector):
+        connector.tap = tap
+    elif isinstance(connector, StreamConnector):
+        unix_ns = clock.now_ms() * 1_000_000 - clock.monotonic_ns()
+        connector.link.tap(lambda frame, recv_ns: tap(venue, unix_ns + recv_ns, frame))
     for instrument in wanted:
         connector.subscribe(instrument)
     for other in instruments_of(venue):

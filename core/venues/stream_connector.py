@@ -349,13 +349,13 @@ class StreamConnector:
         self._faults.watch_frames(self.link.bad)
         self._faults.watch_clock(self.clock_offset.offset_ms(self._clock.now_ms()))
         state, cause = self.link.state, self.link.cause
-        if self._finder.away or (not self._finder.answered and state is LinkState.RECONNECTING and cause):
-            state, cause = LinkState.NOT_CONFIGURED, self._finder.away or f"nothing answers at {self.address.url}: {cause}"
+        nobody = f"nothing answers at {self.address.url}: {cause}" if state is LinkState.RECONNECTING and cause else ""
+        absent = self._finder.away or ("" if self._finder.answered else nobody)
         silent = next((c.cause for c in channels if c.state is LinkState.STALE), "")
         unproven = [c.stream for c in channels if c.state is LinkState.SYNCING]
         names = ", ".join(unproven) if len(unproven) <= _FEW else "most channels"
         syncing = f"waiting for the first message of {names}" if unproven else ""
-        if self._state.update(VenueFacts(state, cause, "", self.banned(), silent, syncing)):
+        if self._state.update(VenueFacts(state, cause, "", self.banned(), silent, syncing, absent)):
             logger.info("%s: %s %s", self.venue, self._state.state, self._state.cause)
         for symbol in self._instruments:
             told = self._link_of(symbol)

@@ -134,7 +134,7 @@ def depth_panel() -> html.Section:
     )
 
 
-def book_ladder(unit: str, quote: str) -> html.Section:
+def book_ladder(size_title: str, quote: str) -> html.Section:
     """Twenty levels a side. assets/book_ladder.js makes them."""
     return html.Section(
         [
@@ -149,7 +149,7 @@ def book_ladder(unit: str, quote: str) -> html.Section:
             html.Div(
                 [
                     html.Span(f"Price {quote}", id="ob-price-unit"),
-                    html.Span(f"Size {unit}", id="ob-size-unit"),
+                    html.Span(size_title, id="ob-size-unit"),
                     html.Span("Sum"),
                 ],
                 className="ladder-columns",

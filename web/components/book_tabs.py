@@ -22,6 +22,11 @@ def unit(instrument: Instrument) -> str:
     return "shares" if instrument.kind == "stock" else instrument.base
 
 
+def size_title(instrument: Instrument) -> str:
+    """The heading of a column of its sizes."""
+    return "Shares" if instrument.kind == "stock" else f"Size {unit(instrument)}"
+
+
 def book_tabs(instruments: Sequence[Instrument], chosen: str) -> html.Div:
     """The tabs; assets/books.js reads an instrument's facts from its tab, and fills it from the `books` channel."""
     return html.Div(

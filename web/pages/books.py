@@ -6,7 +6,7 @@ from dash import html
 from core.domain.instrument import INSTRUMENTS
 from web.components.book_header import book_header
 from web.components.book_panels import book_ladder, depth_panel, heat_panel, integrity_panel
-from web.components.book_tabs import book_tabs, full_name, unit
+from web.components.book_tabs import book_tabs, full_name, size_title
 from web.components.context import current_system
 from web.components.tape import tape
 
@@ -27,7 +27,7 @@ def layout(symbol: str = "ETHUSDT", **_: str) -> html.Div:
                 [
                     book_header(full_name(chosen)),
                     heat_panel(),
-                    book_ladder(unit(chosen), chosen.quote),
+                    book_ladder(size_title(chosen), chosen.quote),
                     tape(chosen),
                     depth_panel(),
                     integrity_panel(),

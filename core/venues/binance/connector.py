@@ -72,8 +72,7 @@ class BinanceConnector:
         self._stream = stream
         self._clock = clock
         self._is_enabled = is_enabled
-        #: whoever records may be put here at any time
-        self.tap = tap
+        self._tap = tap
         #: what a monotonic time is as Unix ns
         self._unix_ns = clock.now_ms() * 1_000_000 - clock.monotonic_ns()
         self.incidents = IncidentLog(self.venue, clock)
@@ -88,6 +87,8 @@ class BinanceConnector:
         self.link = Link(
             self.venue, self._url, self._on_frame, self._on_link, clock, congested=self._congested, times=times
         )  # fmt: skip
+        if tap is not None:
+            self.link.tap(lambda frame, recv_ns: tap(self.venue, self._unix_ns + recv_ns, frame))
         self.requests = StreamRequests(clock, self.link.send, lambda: self.link.is_open)
         self._clock_watch = ClockWatch(self.rest, clock, self.incidents)
         self.rest.on_time_refused = self._clock_watch.refused
@@ -233,8 +234,6 @@ class BinanceConnector:
     # -- frames: normalize, emit
 
     def _on_frame(self, frame: bytes, recv_ns: int) -> None:
-        if self.tap is not None:
-            self.tap(self.venue, self._unix_ns + recv_ns, frame)
         is_timed = self.timings.is_sampled()
         value = self.normalize(frame, recv_ns)
         parsed_ns = self._clock.monotonic_ns() if is_timed else 0
@@ -278,9 +277,9 @@ class BinanceConnector:
 
     def _on_depth(self, symbol: str, answer: object) -> None:
         """A depth answer for the tap; the symbol is added to it, which the venue leaves out."""
-        if self.tap is not None and isinstance(answer, dict):
+        if self._tap is not None and isinstance(answer, dict):
             at_ns = self._unix_ns + self._clock.monotonic_ns()
-            self.tap(self.venue, at_ns, to_json({**answer, "symbol": symbol}))
+            self._tap(self.venue, at_ns, to_json({**answer, "symbol": symbol}))
 
     # -- what happens
 

@@ -64,7 +64,7 @@ def budgets(
         ),
         _budget("connects", connects.used, connects.limit, "connects", "5 min", "a third at once, the rest evenly"),
         _budget("streams", streams, MAX_STREAMS, "streams", "connection", ""),
-        _budget("ban", left_s, max(rest.banned_for_s, _SHORTEST_BAN_S), "s", "until it ends", ban_text(rest) or "no ban"),
+        _budget("ban", left_s, max(rest.banned_for_s, _SHORTEST_BAN_S), "s", "", ban_text(rest) or "no ban"),
     ]  # fmt: skip
 
 

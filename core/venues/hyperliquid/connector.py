@@ -9,6 +9,7 @@ from core.base.clock import Clock
 from core.base.codec import to_json
 from core.base.errors import BadInput, RetryableError, VenueBanned
 from core.base.settings import Settings
+from core.base.supervise import Supervisor
 from core.domain.health import LinkState
 from core.domain.instrument import Instrument
 from core.domain.market import BookView, Kline, Quote, Trade
@@ -69,7 +70,9 @@ class HyperliquidConnector(StreamConnector):
         self.rest = HyperliquidRest(self._symbols, clock)
         self.rest.on_ban = self._on_ban
         self._tickers: dict[str, dict[str, float]] = {}
-        self._audit_tasks: dict[str, asyncio.Task[None]] = {}
+        #: runs the audits while we run, and how many it was given
+        self._auditors: Supervisor | None = None
+        self._started = 0
         #: subscriptions that a renewal's new connection has not acknowledged yet
         self._unproven = 0
         self._latest_ms = clock.now_ms() + FUTURE_MS
@@ -173,22 +176,24 @@ class HyperliquidConnector(StreamConnector):
             self.incidents, self._is_enabled,
         )  # fmt: skip
         super().subscribe(instrument)
-        if self._opened.is_set():
-            self._start_audit(symbol)
+        if self._auditors is not None:
+            self._start_audit(self._auditors, symbol)
 
     def unsubscribe(self, symbol: str) -> None:
         instrument = self._instruments.get(symbol)
         super().unsubscribe(symbol)
         if instrument is not None:
-            del self._symbols[instrument.venue_symbol], self.audits[symbol]
+            self.audits.pop(symbol).close()
+            del self._symbols[instrument.venue_symbol]
             self._candles.pop(symbol, None)
             self._tickers.pop(symbol, None)
-            if (task := self._audit_tasks.pop(symbol, None)) is not None:
-                task.cancel()
 
-    def _start_audit(self, symbol: str) -> None:
-        """The symbol's history, then its audit, for as long as it is subscribed."""
-        self._audit_tasks[symbol] = asyncio.create_task(self._watch_symbol(symbol), name=f"{self.venue} audit {symbol}")
+    def _start_audit(self, auditors: Supervisor, symbol: str) -> None:
+        """A symbol that comes back may find its former audit still ending: names are given once."""
+        self._started += 1
+        audit = self.audits[symbol]
+        auditors.start(f"{self.venue} audit {symbol} {self._started}", audit.run)
+        auditors.start(f"{self.venue} history {symbol} {self._started}", lambda: self._load_history(symbol))
 
     # -- tasks
 
@@ -199,28 +204,26 @@ class HyperliquidConnector(StreamConnector):
         try:
             await super().run()
         finally:
-            for task in self._audit_tasks.values():
-                task.cancel()
-            await asyncio.gather(*self._audit_tasks.values(), return_exceptions=True)
             self.rest.close()
 
     async def _run_audits(self) -> None:
+        """Each symbol's history and audit, for as long as it is subscribed."""
         await self._opened.wait()
-        for symbol in self.audits:
-            if symbol not in self._audit_tasks:
-                self._start_audit(symbol)
-
-    async def _watch_symbol(self, symbol: str) -> None:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.audits[symbol].run())
-            group.create_task(self._load_history(symbol))
+        self._auditors = Supervisor()
+        try:
+            for symbol in self.audits:
+                self._start_audit(self._auditors, symbol)
+            raise await self._auditors.failed
+        finally:
+            auditors, self._auditors = self._auditors, None
+            await auditors.close()
 
     async def _load_history(self, symbol: str) -> None:
         """The bars before the first live one; asked for again until they are here."""
-        while True:
+        klines: list[Kline] = []
+        while not klines and symbol in self.audits:
             try:
                 klines = await self.klines(symbol, "1m", _HISTORY_ROWS)
-                break
             except VenueBanned as error:
                 await asyncio.sleep(max(0.1, (error.until_ms - self._clock.now_ms()) / 1000))
             except (RetryableError, BadInput) as error:

@@ -9,7 +9,7 @@ candles of this venue have been seen to come after their trades.
 from typing import NamedTuple
 
 MINUTE_MS = 60_000
-#: running candles that agreed, less two for each time they ceased to, before they are believed; and the most that count
+#: running candles that agreed, less two for each that did after all, before they are believed; and the most that count
 _TRUST, _MOST_TRUST = 5, 12
 
 
@@ -68,11 +68,10 @@ class MinuteLedger:
         tolerance = self._tolerance(volume)
         if abs(lacking) <= tolerance or (final and lacking < 0):
             if counted not in (-1, trades):
-                self._trust = min(_MOST_TRUST, self._trust + 1)
+                # a difference that went away by itself was of trades on their way
+                self._trust = max(0, min(_MOST_TRUST, self._trust + (1 if before is None else -2)))
                 self._learning &= open_ms != self._first
             return Missing(0, 0.0)
-        if before is None:
-            self._trust = max(0, self._trust - 2)
         if open_ms == self._first and (self._learning or self._blind):
             self.excuse(open_ms, Missing(short, lacking))
             return None

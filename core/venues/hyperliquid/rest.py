@@ -42,7 +42,7 @@ class HyperliquidRest:
         self._url = ""
         self._info: Any = None
         self._lock, self._knowing = asyncio.Lock(), asyncio.Lock()
-        self._thread = ThreadPoolExecutor(1, "hyperliquid-rest")
+        self._thread: ThreadPoolExecutor | None = None
         self.window = WeightWindow(clock)
         #: coin -> decimals of its sizes, empty until `open` could ask
         self.size_decimals: dict[str, int] = {}
@@ -57,7 +57,9 @@ class HyperliquidRest:
 
     def close(self) -> None:
         """A request on its way is not waited for."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.shutdown(wait=False, cancel_futures=True)
 
     @property
     def is_banned(self) -> bool:
@@ -103,6 +105,7 @@ class HyperliquidRest:
                 raise VenueUnavailable(f"{what}: no address yet")
             self.requests += 1
             self.window.spend(_WEIGHT)
+            self._thread = self._thread or ThreadPoolExecutor(1, "hyperliquid-rest")
             status: list[tuple[int, str]] = []
             try:
                 answer = await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, ask, status)

@@ -65,9 +65,12 @@ class TradeAudit:
         self._doubts: dict[int, None] = {}
         #: from the first doubt until its end was told
         self._is_doubtful = False
+        self._is_closed = False
         #: time of the last trade before the channel was lost, 0 when it was not
         self._lost_ms = 0
         self._last_ms = 0
+        #: time of the first trade that came
+        self._began_ms = 0
         #: open time of the newest candle
         self._open_ms = 0
         #: the latest trades were asked for since the doubt arose
@@ -90,6 +93,7 @@ class TradeAudit:
         """A trade that was accepted, live or by REST."""
         self.ledger.on_trade(trade.ts_ms, trade.quantity)
         self._last_ms = max(self._last_ms, trade.ts_ms)
+        self._began_ms = self._began_ms or trade.ts_ms
 
     def on_live_candle(self, candle: VenueCandle) -> None:
         """A running candle."""
@@ -123,6 +127,11 @@ class TradeAudit:
             self._filled_ns = 0
             self._doubt(self._lost_ms // MINUTE_MS * MINUTE_MS)
 
+    def close(self) -> None:
+        """The symbol is let go."""
+        self._is_closed = True
+        self._wake.set()
+
     def _doubt(self, open_ms: int) -> None:
         if not self.ledger.knows(open_ms):
             return
@@ -145,17 +154,17 @@ class TradeAudit:
     # -- answering it
 
     async def run(self) -> None:
-        """Work off the doubts, for ever."""
-        while True:
+        """Work off the doubts, until closed."""
+        while not self._is_closed:
             await self._wake.wait()
             self._wake.clear()
-            while self._doubts:
+            while self._doubts and not self._is_closed:
                 await self._step()
                 if self._doubts:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), _PATIENCE_S)
                     self._wake.clear()
-            if self._is_doubtful:
+            if self._is_doubtful and not self._doubts:
                 self._conclude()
 
     async def _step(self) -> None:
@@ -182,7 +191,9 @@ class TradeAudit:
             trades = await self._fetch_trades()
             # the oldest may be of our own time before: then the window reaches over the whole gap
             is_joined = bool(from_ms) and bool(trades) and trades[0].ts_ms < from_ms
-            fresh = sum(self._accept(trade) for trade in trades)
+            # what happened before we came is no gap, and its minute does not expect it
+            since_ms = max(self._began_ms, from_ms or min(self._doubts, default=0))
+            fresh = sum(self._accept(trade) for trade in trades if trade.ts_ms >= since_ms)
             self._recovered += fresh
             self.recovered += fresh
         else:
@@ -197,10 +208,11 @@ class TradeAudit:
         current = max(self._open_ms, self._last_ms // MINUTE_MS * MINUTE_MS)
         first = max(from_ms // MINUTE_MS * MINUTE_MS, current - _MOST_MINUTES * MINUTE_MS)
         for open_ms in range(first, current + 1, MINUTE_MS):
-            if self.ledger.knows(open_ms):
+            is_whole = is_joined and (open_ms == current or self.ledger.level_at(open_ms))
+            if is_whole:
+                self._doubts.pop(open_ms, None)
+            elif self.ledger.knows(open_ms):
                 self._doubts[open_ms] = None
-        if is_joined:
-            self._doubts.pop(current, None)
 
     async def _check_closed(self) -> None:
         """The venue's last word on minutes that are over."""

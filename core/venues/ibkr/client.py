@@ -10,6 +10,7 @@ import datetime
 import importlib
 import importlib.util
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -57,23 +58,35 @@ def _import(name: str) -> Any:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        return importlib.import_module(name)
+        library = importlib.import_module(name)
+        for part in ("client", "wrapper", "ib"):
+            # a filter that is there already is not added again
+            logging.getLogger(f"{name}.{part}").addFilter(_HUSH)
+        return library
     finally:
         asyncio.set_event_loop(None)
         loop.close()
 
 
 class _Hush(logging.Filter):
-    """Keeps the library's lines out of our log, for we tell each message of the venue; failures to decode are counted."""
-
-    def __init__(self, on_undecodable: Callable[[str], None]) -> None:
-        super().__init__()
-        self._on_undecodable = on_undecodable
+    """Keeps the library's lines out of our log, for each message of the venue is ours to tell."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and record.name.endswith(".Decoder"):
-            self._on_undecodable(f"{record.getMessage()[:200]} {record.exc_info[1]!r}")
-        return False
+        return record.levelno >= logging.CRITICAL
+
+
+_HUSH = _Hush()
+
+
+class _DecoderLog(logging.Logger):
+    """Where the library's decoder tells what it could not decode."""
+
+    def __init__(self, on_undecodable: Callable[[str], None]) -> None:
+        super().__init__("decoder")
+        self._on_undecodable = on_undecodable
+
+    def exception(self, msg: object, *args: object, **_: Any) -> None:
+        self._on_undecodable(f"{str(msg)[:200]} {sys.exc_info()[1]!r}")
 
 
 class IbClient:
@@ -106,8 +119,7 @@ class IbClient:
         self._ib.errorEvent += self._heard
         self._ib.client.conn.disconnected += self._disconnected
         self._tap()
-        self._hush = _Hush(on_undecodable)
-        self._loggers = [logging.getLogger(f"{library.__name__}.{part}") for part in ("client", "wrapper", "ib", "Decoder")]
+        self._ib.client.decoder.logger = _DecoderLog(on_undecodable)
         self._opening: asyncio.Future[None] | None = None
         #: when the read that is being handled came (monotonic ns)
         self.recv_ns = 0
@@ -149,8 +161,6 @@ class IbClient:
 
     async def open(self, host: str, port: int, client_id: int, timeout_s: float) -> None:
         """Connect and shake hands. Raises ClientIdInUse, VenueUnavailable, OSError or TimeoutError."""
-        for logger in self._loggers:
-            logger.addFilter(self._hush)
         client = self._ib.client
         self._ib.wrapper.clientId = client_id
         self._opening = asyncio.get_running_loop().create_future()
@@ -207,8 +217,6 @@ class IbClient:
         self._end(message)
 
     def _end(self, message: str) -> None:
-        for logger in self._loggers:
-            logger.removeFilter(self._hush)
         if self._opening is not None and not self._opening.done():
             self._opening.set_exception(VenueUnavailable(message or "closed during the API's handshake"))
         if not self.closed.done():

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.base.backoff import Backoff
 from core.base.clock import Clock
+from core.base.codec import to_json
 from core.base.errors import VenueUnavailable
 from core.base.settings import Settings
 from core.base.supervise import Supervisor
@@ -14,7 +15,7 @@ from core.domain.instrument import Instrument, instruments_of
 from core.domain.market import Kline
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.venues.bad_frames import BadFrame, BadFrames
-from core.venues.connector import Address, IsEnabled, Locate
+from core.venues.connector import Address, IsEnabled, Locate, Tap
 from core.venues.ibkr import client as client_module
 from core.venues.ibkr.accounts import kind_of
 from core.venues.ibkr.budgets import DepthSlots, HistoryBudget, RollingBudget
@@ -65,6 +66,8 @@ class IbkrConnector:
         self._locate = locate
         self._clock = clock
         self._times = times or LinkTimes()
+        #: whoever records may be put here at any time
+        self.tap: Tap | None = None
         self.desk = Desk(
             settings,
             stream,
@@ -264,11 +267,19 @@ class IbkrConnector:
     def emit(self, value: tuple[SymbolLine, Kind, Value]) -> None:
         """Publish a value."""
         if self.session is not None:
+            if self.tap is not None:
+                self._record(value, self.tap)
             self.session.emit(value)
             if self._link is LinkState.SYNCING:
                 self._link, self._link_cause = LinkState.LIVE, ""
                 self.desk.incidents.close("link")
                 self._refresh()
+
+    def _record(self, value: tuple[SymbolLine, Kind, Value], tap: Tap) -> None:
+        """An event as a line of a recording: its own protocol is not one of texts."""
+        line, kind, event = value
+        told = {"venue": self.venue, "kind": kind, "symbol": line.symbol, "event": type(event).__name__, "value": event}
+        tap(self.venue, self._clock.now_ms() * 1_000_000, to_json(told))
 
     def _on_undecodable(self, text: str) -> None:
         self.desk.bad.count(BadFrame("undecodable", text))

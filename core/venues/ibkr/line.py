@@ -178,6 +178,7 @@ class SymbolLine:
         for subscription in self.subscriptions.values():
             subscription.disconnected(cause)
         self.depth.reset()
+        self.flow.broken()
         self.flow.has_bars = False
 
     def tell_link(self, down: str) -> None:

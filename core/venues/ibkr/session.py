@@ -383,5 +383,5 @@ class Session:
             self._desk.incidents.open(key, words, str(error), kind=Cause.SEQUENCE_GAP)
             return
         line.publish_trades(line.flow.filled_with(wanted, ticks, clock.monotonic_ns()))
-        if line.flow.is_whole:
+        if line.flow.is_joined:
             self._desk.incidents.close(key)

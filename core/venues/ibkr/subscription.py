@@ -1,6 +1,7 @@
 """One subscription of one symbol: wanted or not, asked for or not, refused or not, and how it lives."""
 
 import enum
+from collections import deque
 
 from core.domain.health import LinkState
 from core.venues.channel import Channel
@@ -25,6 +26,8 @@ class Kind(enum.StrEnum):
 _RHYTHM_S = {Kind.BARS_5S: 5.0, Kind.BARS_1M: 15.0}
 #: a first message is demanded within this long; each one in vain doubles it, up to the second (seconds)
 _PROOF_S, _MOST_PROOF_S = 2.5, 60.0
+#: the gaps by which a thin market is known, and how many there must be
+_GAPS, _FEW_GAPS = 64, 20
 
 
 class Subscription:
@@ -48,6 +51,9 @@ class Subscription:
         self.excuse = ""
         #: history is being made for it, which has a time limit of its own
         self.awaits_answer = False
+        #: time between its last messages while it was well (ns); the last of them (monotonic ns)
+        self._gaps: deque[int] = deque(maxlen=_GAPS)
+        self._last_ns = 0
         self._proof_s = min(_PROOF_S, silence_s / 2)
         #: since when the first message is demanded; 0: it came
         self._demanded_ns = 0
@@ -89,9 +95,16 @@ class Subscription:
 
     def received(self, recv_ns: int) -> bool:
         """Note a message. True when it is the proof that it lives (again)."""
+        if self.channel.state is LinkState.LIVE and self._last_ns:
+            self._gaps.append(recv_ns - self._last_ns)
+        self._last_ns = recv_ns
         self.excuse = ""
         self._demanded_ns = self.attempts = 0
         return self.channel.received(recv_ns)
+
+    def longest_gap_s(self) -> float | None:
+        """The longest of its last silences, None when there were too few to tell."""
+        return max(self._gaps) / 1e9 if len(self._gaps) >= _FEW_GAPS else None
 
     def again(self, now_ns: int, wait_s: float = 0.0) -> int | None:
         """It is to be asked for anew; gives the id of the request that is over."""

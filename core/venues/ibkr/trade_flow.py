@@ -22,8 +22,8 @@ _MOST_HELD = 20_000
 BAR_S = 5
 #: a bar is compared this long after it came: trades on the same socket may follow it
 _AUDIT_NS = round(0.4 * _S_NS)
-#: a trade like another of its second waits this long for a bar to vouch for it
-_TWIN_NS = 12 * _S_NS
+#: a trade like another of its second waits this long for a bar to vouch for it, then history is asked
+_TWIN_NS = 7 * _S_NS
 #: bars that differ although history does not, in a row, until bars are held to count otherwise than trades
 _FRUITLESS = 3
 
@@ -79,14 +79,20 @@ class TradeFlow:
         #: filled from history; told twice by the venue; bars that our trades did not add up to
         self.filled = self.duplicates = self.mismatches = 0
 
-    def opened(self, now_ns: int) -> None:
-        """Trades are subscribed (again): what came since the last known one is missing."""
+    def broken(self) -> None:
+        """No trade comes any more: all from the last known one on are missing, and what was undecided is to be fetched."""
+        edges = [twin.second for twin in self._twins]
+        edges += [second for second in (self._from, self.known.last_second) if second is not None]
+        self._from = min(edges, default=None)
         self._twins.clear()
         self._bars.clear()
-        if self._from is None:
-            self._from = self.known.last_second
-        self._to, self._awaits_first, self._opened_ns = None, True, now_ns
-        self._held, self._whole_from, self._is_repair = [], None, False
+        self._to, self._whole_from = None, None
+
+    def opened(self, now_ns: int) -> None:
+        """Trades are subscribed (again)."""
+        self.broken()
+        self._awaits_first, self._opened_ns = True, now_ns
+        self._held, self._is_repair = [], False
         self._ask_ns = self._failures = self._doubts = self.silent_bars = 0
 
     @property
@@ -95,9 +101,18 @@ class TradeFlow:
         return "trades since the break are being fetched" if self._held is not None and self._to is not None else ""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether nothing is known to be missing, or to be undecided."""
-        return self._from is None and self._held is None and not self._twins
+    def is_joined(self) -> bool:
+        """Whether live trades flow, and nothing is known to be missing."""
+        return self._from is None and self._held is None
+
+    @property
+    def holds(self) -> bool:
+        """Whether live trades wait for history."""
+        return self._held is not None
+
+    def is_decided(self, second: int) -> bool:
+        """Whether all trades up to a second are known, and none of them may have been told twice."""
+        return self.is_joined and all(twin.second > second for twin in self._twins)
 
     @property
     def retries(self) -> int:
@@ -150,14 +165,22 @@ class TradeFlow:
             out += self._release()
         while self._bars and now_ns - self._bars[0].at_ns >= _AUDIT_NS:
             out += self._audit(self._bars.pop(0), now_ns)
-        waiting = []
-        for twin in self._twins:
-            if self._is_audited and now_ns - twin.recv_ns <= _TWIN_NS:
-                waiting.append(twin)
-            else:
-                out.append(self._name(twin))
-        self._twins = waiting
-        return out
+        return out + self._look_at_twins(now_ns)
+
+    def _look_at_twins(self, now_ns: int) -> list[Named]:
+        """Those that no bar has decided in time are looked up in history; without bars each is believed."""
+        if not self._is_audited:
+            twins, self._twins = self._twins, []
+            return [self._name(twin) for twin in twins]
+        late = [
+            twin.second for twin in self._twins if now_ns - twin.recv_ns > _TWIN_NS and not self._is_asked_for(twin.second)
+        ]
+        if late:
+            self._repair(min(late), max(late), now_ns)
+        return []
+
+    def _is_asked_for(self, second: int) -> bool:
+        return self._from is not None and self._to is not None and self._from <= second <= self._to
 
     def _audit(self, bar: _Bar, now_ns: int) -> list[Named]:
         first, last = bar.open_s, bar.open_s + BAR_S - 1

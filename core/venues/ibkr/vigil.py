@@ -11,10 +11,11 @@ from core.venues.ibkr.subscription import Kind, Subscription
 if TYPE_CHECKING:
     from core.venues.ibkr.session import Session
 
-#: a silence of this many usual gaps is no thin market: it has odds of one in a million where trades come at random
-_THIN_GAPS = 20
-#: five-second bars with trades in a row, of which we got none, are proof that our subscription is dead
-_SILENT_BARS = 2
+#: a silence this many times as long as the longest of the last 64 is no thin market: where trades come at random, it has
+#: odds of one in a million
+_THIN_GAPS = 3
+#: so many five-second bars with trades, of which we got none, are proof that our subscription is dead
+_SILENT_BARS = 1
 #: subscriptions that all were asked for so often in vain need another connection
 _VAIN = 3
 #: after 1100, data that still come this much later show that TWS is connected
@@ -128,7 +129,7 @@ class Vigil:
             subscription.excuse = ""
             subscription.postpone(now_ns)
         if subscription.is_demanded:
-            if subscription.is_overdue(now_ns):
+            if subscription.is_overdue(now_ns) and not self._is_thin(line, subscription, age_s):
                 self._fault(line, subscription, now_ns, f"no message of {channel.stream} after it was subscribed")
             return
         silent_s = channel.silent_for_s(now_ns)
@@ -136,18 +137,23 @@ class Vigil:
         if (silent_s is None and not is_dead) or channel.state is not LinkState.LIVE:
             return
         if silent_s is not None and not is_dead and self._is_thin(line, subscription, silent_s):
-            subscription.excuse = f"thin market: no trade for {silent_s:.0f} s, quotes flow"
+            subscription.excuse = f"thin market: nothing for {silent_s:.0f} s"
             return
         words = f"channel silent: {channel.stream} for {silent_s or age_s or 0.0:.1f} s"
         self._fault(line, subscription, now_ns, words)
 
-    def _is_thin(self, line: SymbolLine, subscription: Subscription, silent_s: float) -> bool:
-        """No trade although quotes flow is a thin market, unless this stock trades too often for that."""
-        quotes = line.subscriptions[Kind.QUOTES].channel
-        if subscription.kind is not Kind.TRADES or quotes.state is not LinkState.LIVE:
+    def _is_thin(self, line: SymbolLine, subscription: Subscription, silent_s: float | None) -> bool:
+        """A silence like others of this channel; or no trade although quotes flow, and the bars know of none either."""
+        longest_s = subscription.longest_gap_s()
+        is_usual = longest_s is not None and silent_s is not None and silent_s < _THIN_GAPS * longest_s
+        if subscription.kind is not Kind.TRADES:
+            return is_usual and not subscription.is_demanded
+        quotes = line.subscriptions[Kind.QUOTES]
+        if quotes.channel.state is not LinkState.LIVE:
             return False
-        usual_s = subscription.channel.usual_gap_s()
-        return usual_s is None or silent_s < _THIN_GAPS * usual_s
+        if quotes.channel.silent_for_s(self._desk.clock.monotonic_ns()) is not None or line.flow.silent_bars >= _SILENT_BARS:
+            return False
+        return longest_s is None or silent_s is None or is_usual
 
     def _fault(self, line: SymbolLine, subscription: Subscription, now_ns: int, words: str) -> None:
         """The API lives, this subscription does not: ask for it anew."""

@@ -26,7 +26,7 @@ def shared_normal(seed: int, symbol: str, purpose: str, index: Ints) -> Floats:
 def daily_bars(seed: int, spec: SymbolSpec, rate: float) -> Bars:
     """All days. `rate` multiplies orders and volume. A day opens where the one before closed."""
     day = np.arange(FIRST_DAY, FIRST_DAY + DAYS, dtype=np.int64)
-    shocks = shared_normal(seed, spec.symbol, "day", day) * spec.daily_volatility
+    shocks = shared_normal(seed, spec.walk, "day", day) * spec.daily_volatility
     log_price = np.empty(DAYS + 1)
     log_price[0] = level = spec.log_ticks
     for i, shock in enumerate(shocks.tolist(), 1):
@@ -35,12 +35,12 @@ def daily_bars(seed: int, spec: SymbolSpec, rate: float) -> Bars:
     ticks = np.rint(np.exp(log_price)).astype(np.int64)
     open_, close = ticks[:-1], ticks[1:]
     reach = spec.daily_volatility * 0.35
-    up = np.abs(shared_normal(seed, spec.symbol, "day-high", day)) * reach
-    down = np.abs(shared_normal(seed, spec.symbol, "day-low", day)) * reach
+    up = np.abs(shared_normal(seed, spec.walk, "day-high", day)) * reach
+    down = np.abs(shared_normal(seed, spec.walk, "day-low", day)) * reach
     high = np.rint(np.maximum(open_, close) * np.exp(up)).astype(np.int64)
     low = np.rint(np.minimum(open_, close) * np.exp(-down)).astype(np.int64)
     bustle = 0.8 + 0.25 * np.abs(shocks) / spec.daily_volatility
-    bustle *= np.exp(0.15 * shared_normal(seed, spec.symbol, "day-activity", day))
+    bustle *= np.exp(0.15 * shared_normal(seed, spec.walk, "day-activity", day))
     orders = np.maximum(np.rint(spec.orders_per_day * rate * bustle), FREE).astype(np.int64)
     volume = spec.volume_per_day * rate * bustle * np.exp(0.2 * normal(derive_key(seed, spec.symbol, "day-volume"), day))
     lots = np.rint(volume / spec.instrument.lot_size).astype(np.int64) + np.ceil(orders * (MEAN_FILLS + 9)).astype(np.int64)

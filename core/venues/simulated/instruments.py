@@ -11,13 +11,22 @@ E8 = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class SymbolSpec:
-    """`orders_per_day` and `volume_per_day` (base currency) are means; `daily_volatility` is that of log returns."""
+    """`orders_per_day` and `volume_per_day` (base currency) are means; `daily_volatility` is that of log returns.
+
+    `follows`: the symbol whose walk the price shares, as a perpetual does with its spot.
+    """
 
     instrument: Instrument
     price: float
     daily_volatility: float
     orders_per_day: float
     volume_per_day: float
+    follows: str = ""
+
+    @property
+    def walk(self) -> str:
+        """What the noise of the price is named after."""
+        return self.follows or self.symbol
 
     @property
     def symbol(self) -> str:

@@ -108,17 +108,17 @@ class SymbolModel:
 
         return Shape(
             activity=self._activity(level, children),
-            volume=np.exp(0.3 * shared_normal(self._seed, self.spec.symbol, f"volume-{level}", children)),
-            steps=shared_normal(self._seed, self.spec.symbol, f"steps-{level}", children),
-            up=np.abs(shared_normal(self._seed, self.spec.symbol, f"up-{level}", children)),
-            down=np.abs(shared_normal(self._seed, self.spec.symbol, f"down-{level}", children)),
+            volume=np.exp(0.3 * shared_normal(self._seed, self.spec.walk, f"volume-{level}", children)),
+            steps=shared_normal(self._seed, self.spec.walk, f"steps-{level}", children),
+            up=np.abs(shared_normal(self._seed, self.spec.walk, f"up-{level}", children)),
+            down=np.abs(shared_normal(self._seed, self.spec.walk, f"down-{level}", children)),
             anchor=np.floor(uniform(key("anchor"), parents) * children.shape[1]).astype(np.int64),
         )
 
     def _activity(self, level: int, children: Ints) -> Floats:
         if level == SECOND:
             return exponential(derive_key(self._seed, self.spec.symbol, level, "activity"), children)
-        busy = np.exp(0.3 * shared_normal(self._seed, self.spec.symbol, f"activity-{level}", children))
+        busy = np.exp(0.3 * shared_normal(self._seed, self.spec.walk, f"activity-{level}", children))
         if level == HOUR:  # Europe's afternoon and America's morning are busiest
             busy = busy * (1.0 + 0.35 * np.sin((children % 24 - 9) / 24 * 2 * np.pi))
         return busy

@@ -1,7 +1,8 @@
 """Reads recorded frames: files of `<local receive ns> <json>` lines, gzip or plain, merged by receive time.
 
 A line's JSON is a combined-stream frame `{"stream":…,"data":…}` or a REST depth snapshot `{"lastUpdateId":…}`, which
-belongs to its `symbol` or, where it names none, to the symbol of its file. Lines that are neither are counted and skipped.
+belongs to its `symbol` or, where it names none, to the symbol of its file. Other venues' lines are passed over; lines that
+are none of these are counted and skipped.
 """
 
 import gzip
@@ -23,6 +24,8 @@ from core.venues.simulated.wire import parse_decimal
 logger = logging.getLogger(__name__)
 
 _GZIP_MAGIC = b"\x1f\x8b"
+#: what other venues' lines begin with
+_OTHERS = (b'{"channel":', b'{"venue":')
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -97,7 +100,7 @@ class RecordedFile:
                     record = self._parse(line)
                     if record is not None:
                         yield record
-                    elif line.strip():
+                    elif line.strip() and not line.partition(b" ")[2].startswith(_OTHERS):
                         self._complain(number, "no usable frame")
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             self._complain(number + 1, str(error))

@@ -1,6 +1,7 @@
 """Incidents."""
 
 from core.base.clock import ManualClock
+from core.domain.health import Cause
 from core.venues.incident_log import IncidentLog
 
 
@@ -41,3 +42,18 @@ def test_only_the_newest_two_hundred_are_kept_newest_first() -> None:
     log.close("old")
     log.open("old", "again")
     assert log.snapshot()[0].cause == "again"
+
+
+def test_an_incident_keeps_its_kind_until_a_better_one_is_known() -> None:
+    log = IncidentLog("binance", ManualClock())
+    log.open("link", "connection lost", kind=Cause.NETWORK)
+    log.open("link", "connection lost, again")
+    assert log.snapshot()[0].kind is Cause.NETWORK
+    log.open("link", "", "then: connection refused", Cause.VENUE_DOWN)
+    log.close("link")
+    (incident,) = log.snapshot()
+    assert (incident.kind, incident.cause, incident.detail) == (
+        Cause.VENUE_DOWN, "connection lost, again", "then: connection refused",
+    )  # fmt: skip
+    log.note("announced", kind=Cause.SCHEDULED_RESET)
+    assert log.snapshot()[0].kind is Cause.SCHEDULED_RESET

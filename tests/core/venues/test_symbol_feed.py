@@ -6,6 +6,7 @@ import pytest
 
 from core.base.clock import SystemClock
 from core.base.settings import StreamConfig
+from core.domain.instrument import Instrument
 from core.domain.market import Kline, Quote, Trade
 from core.stream.messages import DataType, Policy
 from core.stream.unified_data_stream import UnifiedDataStream
@@ -120,3 +121,18 @@ def test_market_time_is_the_largest_event_time_of_any_frame(bench: Bench) -> Non
     rows = bench.stream.rows("eth_ticks", 10)
     assert [row[0] for row in rows] == [START_MS + s * 1_000 for s in range(1, 6)]
     assert rows[-1] == [START_MS + 5_000, 2000.0, 2000.0, 2000.0, 2000.0, 0.0]
+
+
+def test_a_symbol_without_series_is_sequenced_by_its_feed() -> None:
+    instrument = Instrument("SOLUSDT", "binance", "SOL", "USDT", 0.01, 0.01, 2)
+    stream = UnifiedDataStream(StreamConfig(), SystemClock())
+    stream.add_instrument(instrument)
+    taken = stream.register_consumer("t", [DataType.TICKS], policy=Policy.LOSSLESS, bound=100)
+    gaps: list[list[tuple[int, int]]] = []
+    feed = SymbolFeed("SOLUSDT", stream, lambda key: True, lambda feed: gaps.append(list(feed.tape.gaps)))
+    assert feed.is_flowing
+    for trade_id in (1, 2, 2, 5, 1, 3, 3, 4, 6):
+        feed.on_trade(Trade("SOLUSDT", trade_id, 180.0, 1.0, START_MS + trade_id, False, 1))
+    assert [m.trade_id for m in taken.drain() if isinstance(m, Trade)] == [1, 2, 5, 3, 4, 6]
+    assert gaps == [[(3, 4)]]
+    assert feed.tape.gaps == []

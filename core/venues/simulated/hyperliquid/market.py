@@ -12,9 +12,10 @@ from core.venues.simulated.noise import derive_key
 from core.venues.simulated.source import Candle, Depth, TradeRow
 from core.venues.simulated.symbol_market import SymbolMarket
 
+#: perpetuals a little above their spot, whose walk they share
 SPECS = (
-    SymbolSpec(BTC_PERP, 100_000.0, 0.022, 4.0 * 86_400, 30_000.0),
-    SymbolSpec(ETH_PERP, 3_100.0, 0.030, 3.0 * 86_400, 400_000.0),
+    SymbolSpec(BTC_PERP, 100_030.0, 0.022, 4.0 * 86_400, 30_000.0, follows="BTCUSDT"),
+    SymbolSpec(ETH_PERP, 3_101.0, 0.030, 3.0 * 86_400, 400_000.0, follows="ETHUSDT"),
 )
 #: the venue's own intervals that the model can make
 INTERVALS = tuple(name for name in FIXED_MS if name not in ("1s", "6h"))

@@ -167,7 +167,7 @@ def start_venue() -> Iterator[Callable[..., SimulatedHyperliquid]]:
 @pytest.fixture(scope="module")
 def shared_venue() -> Iterator[SimulatedHyperliquid]:
     """One simulated Hyperliquid for all tests of a module that leave it as they found it."""
-    venue = SimulatedHyperliquid("--rate", "4", "--weight", "1000000")
+    venue = SimulatedHyperliquid("--rate", "8", "--recent", "3000", "--weight", "1000000")
     venue.start()
     yield venue
     venue.kill()

@@ -6,12 +6,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import msgspec
 import pytest
 
 from core.base.clock import SystemClock
@@ -98,7 +97,7 @@ class Rig:
     def is_live(self) -> bool:
         self.collect()
         lines = self.connector.desk.lines.values()
-        return self.connector.state.state == "LIVE" and all(line.flow.is_whole for line in lines)
+        return self.connector.state.state == "LIVE" and all(line.flow.is_joined for line in lines)
 
     def subscription(self, channel: str) -> dict[str, Any]:
         return next(s for s in self.connector.status()["subscriptions"] if s["channel"] == channel)
@@ -109,13 +108,16 @@ class Rig:
     def kinds_since(self, since_ms: int) -> set[str]:
         return {str(i.kind) for i in self.connector.desk.incidents.snapshot() if i.start_ms >= since_ms}
 
-    async def compare_trades(self, from_s: int) -> int:
-        """Every trade of the simulator from a second on is here once, and no other; gives how many there were."""
-        until_s = int((await self.tws.get("stats"))["market_ms"]) // 1000 - 1
-        await asyncio.sleep(0.3)
+    async def market_s(self) -> int:
+        """The simulator's epoch second."""
+        return int((await self.tws.get("stats"))["market_ms"]) // 1000
+
+    async def compare_trades(self, from_s: int, until_s: int) -> int:
+        """Every trade of the simulator in these seconds is here once, and no other; gives how many there were."""
         compared = 0
         for symbol in self.trades:
-            await self.until(f"{symbol} whole", lambda s=symbol: self.connector.desk.lines[s].flow.is_whole, 15)
+            flow = self.connector.desk.lines[symbol].flow
+            await self.until(f"{symbol} whole", lambda flow=flow: flow.is_decided(until_s), 15)
             self.collect()
             told = await self.tws.get("trades", symbol=symbol, from_ms=from_s * 1000, to_ms=until_s * 1000 + 999)
             theirs = Counter((at // 1000, price, float(size)) for at, price, size in told["trades"])
@@ -126,9 +128,9 @@ class Rig:
             compared += len(mine)
         return compared
 
-    async def compare_books(self) -> None:
+    async def compare_books(self, *symbols: str) -> None:
         """Each book equals one that the simulator sent within the last seconds."""
-        for symbol in self.trades:
+        for symbol in symbols or self.trades:
             for _ in range(100):
                 mine = self.stream.book(symbol)
                 told = await self.tws.get("book", symbol=symbol, recent=50)
@@ -158,33 +160,6 @@ def start_tws() -> Iterator[Callable[..., SimulatedTws]]:
         tws.kill()
 
 
-@pytest.fixture
-def config() -> IbkrConfig:
-    """The rules of production, with shorter silences."""
-    return IbkrConfig(silence_s=2.0)
-
-
 @pytest.fixture(scope="module")
 def make_rig() -> Callable[..., Rig]:
     return Rig
-
-
-@pytest.fixture
-async def rig(start_tws: Callable[..., SimulatedTws], config: IbkrConfig) -> AsyncIterator[Callable[..., Awaitable[Rig]]]:
-    """`await rig(arguments…, settings…)`: a running connector on a simulated TWS of its own."""
-    rigs: list[Rig] = []
-
-    async def make(
-        *arguments: str, enabled: Callable[[str], bool] = lambda _: True, ready: bool = True, **changes: Any
-    ) -> Rig:
-        tws = await asyncio.to_thread(start_tws, *arguments)
-        made = Rig(tws, msgspec.structs.replace(config, **changes), enabled)
-        rigs.append(made)
-        made.start()
-        if ready:
-            await made.until("LIVE", lambda: made.is_live, 25)
-        return made
-
-    yield make
-    for made in rigs:
-        await made.stop()

@@ -212,3 +212,79 @@ async def test_stats_name_the_faults_in_force_and_count_what_was_sent(venue) -> 
         assert stats["frames_sent"][STREAM] >= 20
     await venue.fault(kind="clear")
     assert (await venue.stats())["faults"] == []
+
+
+async def test_a_refusal_has_the_status_asked_for(venue) -> None:
+    await venue.fault(kind="refuse", status=451)
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await venue.connect(STREAM)
+    assert caught.value.status == 451
+    await venue.fault(kind="refuse", status=429, retry_after=7)
+    with pytest.raises(WSServerHandshakeError) as caught:
+        await venue.connect(STREAM)
+    assert caught.value.headers is not None
+    assert caught.value.headers["Retry-After"] == "7"
+
+
+async def test_a_black_hole_answers_nothing_until_it_is_over(venue) -> None:
+    async with venue.connect(STREAM) as ws:
+        await ws.receive(timeout=5)
+        await venue.fault(kind="black_hole")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(until_it_ends(ws), 0.5)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(venue.get("ping"), 0.5)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(venue.connect(STREAM), 0.5)
+        assert "black_hole" in (await venue.stats())["faults"]
+        await venue.fault(kind="clear")
+        assert (await venue.get("ping"))[0] == 200
+        async with venue.connect(STREAM) as fresh:
+            await fresh.receive_str(timeout=5)
+
+
+async def test_an_announced_shutdown_ends_only_who_was_there(venue) -> None:
+    async with venue.connect(STREAM) as old:
+        await old.receive(timeout=5)
+        await venue.fault(kind="shutdown", seconds=0.3)
+        events = [json.loads((await old.receive(timeout=5)).data) for _ in range(3)]
+        assert any(event.get("e") == "serverShutdown" for event in events)
+        async with venue.connect(STREAM) as new:
+            await asyncio.wait_for(until_it_ends(old), 5)
+            assert old.close_code == 1001
+            await new.receive_str(timeout=5)
+
+
+async def test_an_error_code_may_be_asked_for(venue) -> None:
+    await venue.fault(kind="http_status", status=400, api_code=-1021)
+    status, body, _ = await venue.get("depth?symbol=BTCUSDT")
+    assert (status, body["code"]) == (400, -1021)
+
+
+async def control(venue, path: str) -> tuple[int, dict]:
+    async with venue.session.get(f"{venue.http}/sim/{path}") as answer:
+        return answer.status, await answer.json() if answer.status == 200 else {}
+
+
+async def test_the_simulator_s_own_book_is_the_one_it_answers_by_rest(venue) -> None:
+    _, rest, _ = await venue.get("depth?symbol=BTCUSDT&limit=5000")
+    _, own = await control(venue, f"book?symbol=BTCUSDT&update_id={rest['lastUpdateId']}")
+    assert own["update_id"] == rest["lastUpdateId"]
+    for side in ("bids", "asks"):
+        assert own[side] == [[float(price), float(size)] for price, size in rest[side]]
+    assert (await control(venue, "book?symbol=BTCUSDT"))[1]["update_id"] >= rest["lastUpdateId"]
+    assert (await control(venue, f"book?symbol=BTCUSDT&update_id={rest['lastUpdateId'] + 1}"))[0] == 404
+    assert (await control(venue, "book?symbol=NOPE"))[0] == 404
+    assert (await control(venue, "book?symbol=BTCUSDT&update_id=x"))[0] == 400
+
+
+async def test_the_simulator_s_own_trades_are_those_it_sends(venue) -> None:
+    async with venue.connect(STREAM) as ws:
+        sent = [(await ws.receive_json(timeout=10))["data"] for _ in range(30)]
+    _, own = await control(venue, f"trades?symbol=BTCUSDT&from_ms={sent[0]['T']}&to_ms={sent[-1]['T']}")
+    known = {own["first_id"] + n: row for n, row in enumerate(own["trades"])}
+    assert all(known[t["t"]] == [t["T"], float(t["p"]), float(t["q"])] for t in sent)
+    assert (await control(venue, "trades?symbol=BTCUSDT&from_ms=5&to_ms=4"))[1] == {"trades": [], "first_id": None}
+    assert (await control(venue, "trades?symbol=BTCUSDT&from_ms=x"))[0] == 400
+    _, minute = await control(venue, "trades?symbol=BTCUSDT")
+    assert minute["trades"][-1][0] - minute["trades"][0][0] <= 60_000

@@ -47,7 +47,7 @@ class Venue:
 async def start_venue() -> AsyncIterator[Callable[..., Awaitable[Venue]]]:
     venues: list[Venue] = []
 
-    async def start(rate: float = 4.0, **rules: Any) -> Venue:
+    async def start(rate: float = 10.0, **rules: Any) -> Venue:
         market = HyperliquidMarket(SystemClock(), seed=3, rate=rate)
         server = HyperliquidServer(market, **rules)
         port = await server.start("127.0.0.1", 0)

@@ -37,7 +37,7 @@ async def read(socket: aiohttp.ClientWebSocketResponse, seconds: float) -> dict[
 
 async def test_streamed_trades_are_those_of_recent_trades_the_candles_and_the_control(venue: Any) -> None:
     socket = await venue.subscribed(*ETH_CHANNELS)
-    told = await read(socket, 1.5)
+    told = await read(socket, 0.8)
     streamed = [trade for batch in told["trades"] for trade in batch]
     assert len(streamed) > 5
     recent = await venue.info(type="recentTrades", coin="ETH")
@@ -66,7 +66,7 @@ async def test_trade_ids_are_unique_and_in_no_order(venue: Any) -> None:
 
 async def test_the_book_of_every_way_is_the_same_and_twenty_levels_deep(venue: Any) -> None:
     socket = await venue.subscribed(*ETH_CHANNELS)
-    book = (await read(socket, 0.8))["l2Book"][-1]
+    book = (await read(socket, 0.3))["l2Book"][-1]
     own = await venue.get("/sim/book", symbol="ETH-PERP", update_id=book["time"])
     sides = [[[float(level["px"]), float(level["sz"])] for level in side] for side in book["levels"]]
     assert sides == [own["bids"], own["asks"]]
@@ -90,12 +90,12 @@ async def test_a_subscription_is_acknowledged_told_at_once_and_ended(venue: Any)
     socket = await venue.subscribed()
     wanted = {"type": "bbo", "coin": "BTC"}
     await socket.send_json({"method": "subscribe", "subscription": wanted})
-    told = await read(socket, 0.4)
+    told = await read(socket, 0.3)
     assert told["subscriptionResponse"] == [{"method": "subscribe", "subscription": wanted}]
     assert told["bbo"][0]["coin"] == "BTC"
     await socket.send_json({"method": "unsubscribe", "subscription": wanted})
     await read(socket, 0.2)
-    assert "bbo" not in await read(socket, 0.4)
+    assert "bbo" not in await read(socket, 0.3)
     stats = await venue.get("/sim/stats")
     assert (stats["messages"], stats["subscriptions"]) == ({"subscribe": 1, "unsubscribe": 1}, {})
 
@@ -152,12 +152,12 @@ async def test_a_gap_duplicate_and_silence_hit_only_the_channel_and_coin_they_na
     socket = await venue.subscribed(*ETH_CHANNELS, {"type": "trades", "coin": "BTC"})
     await venue.fault(kind="silence", channel="trades", coin="ETH")
     await read(socket, 0.2)
-    told = await read(socket, 1.0)
+    told = await read(socket, 0.6)
     assert {trade["coin"] for batch in told["trades"] for trade in batch} == {"BTC"}
     assert told["candle"]
     await venue.fault(kind="clear")
     await venue.fault(kind="duplicate", n=1, channel="trades", coin="ETH")
-    told = await read(socket, 1.0)
+    told = await read(socket, 0.6)
     ids = [trade["tid"] for batch in told["trades"] for trade in batch if trade["coin"] == "ETH"]
     assert len(ids) > len(set(ids))
 

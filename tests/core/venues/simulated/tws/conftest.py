@@ -54,6 +54,14 @@ class BareClient:
                 pytest.fail(f"no such message in {self.messages[-20:]}")
             await asyncio.sleep(0.005)
 
+    async def at_least(self, count: int, within_s: float = 20.0) -> None:
+        """Wait until so many messages have come."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while len(self.messages) < count:
+            if asyncio.get_running_loop().time() > deadline:
+                pytest.fail(f"{len(self.messages)} messages of {count}")
+            await asyncio.sleep(0.01)
+
     async def error(self, code: int, within_s: float = 5.0) -> list[str]:
         return await self.until(lambda m: m[0] == "4" and m[3] == str(code), within_s)
 

@@ -18,7 +18,8 @@ except ImportError:
     from ib_insync.client import Client
     from ib_insync.order import PriceCondition, TimeCondition
 
-VERSIONS = (157, 158, 160, 162, 163, 166, 169, 170, 176, 177, 178)
+#: those that the installed library speaks
+VERSIONS = [v for v in (157, 158, 160, 162, 163, 166, 169, 170, 176, 177, 178) if v <= Client.MaxClientVersion]
 
 
 def written(order: Any, contract: Any, version: int) -> list[str]:
@@ -51,7 +52,7 @@ ORDERS = {
     "stop limit": (STOCK, ibx.StopLimitOrder("SELL", 7, 180.0, 181.0)),
     "algo": (
         STOCK,
-        ibx.LimitOrder("BUY", 10, 190.5, algoStrategy="Adaptive", algoParams=[ibx.TagValue("priority", "Urgent")]),
+        ibx.LimitOrder("BUY", 10, 190.5, algoStrategy="Twap", algoParams=[ibx.TagValue("a", "b")]),
     ),
     "scale": (STOCK, ibx.LimitOrder("BUY", 10, 190.5, scaleInitLevelSize=1, scaleSubsLevelSize=1, scalePriceIncrement=0.5)),
     "hedge": (STOCK, ibx.LimitOrder("BUY", 10, 190.5, hedgeType="P", hedgeParam="2")),
@@ -84,17 +85,19 @@ def test_an_order_of_the_library_is_read_to_its_last_field(name: str, version: i
         assert request.contract.stock.symbol == "AAPL"
 
 
-@pytest.mark.parametrize(("version", "size"), [(176, 115), (178, 114)])
-def test_a_plain_limit_order_has_the_known_number_of_fields(version: int, size: int) -> None:
-    assert len(written(ibx.LimitOrder("BUY", 10, 190.5), STOCK, version)) == size
+def test_a_plain_limit_order_has_the_known_number_of_fields() -> None:
+    known = {176: 115, 178: 114}
+    sizes = {v: len(written(ibx.LimitOrder("BUY", 10, 190.5), STOCK, v)) for v in VERSIONS if v in known}
+    assert sizes.items() <= known.items()
+    assert 176 in sizes
 
 
 def test_a_field_too_few_or_too_many_is_malformed() -> None:
-    fields = written(ibx.LimitOrder("BUY", 10, 190.5), STOCK, 178)
+    fields = written(ibx.LimitOrder("BUY", 10, 190.5), STOCK, 176)
     with pytest.raises(Malformed, match="ends after"):
-        read(fields[:-1], 178)
+        read(fields[:-1], 176)
     with pytest.raises(Malformed, match="1 fields are left"):
-        read([*fields, "x"], 178)
+        read([*fields, "x"], 176)
 
 
 def test_recorded_orders_of_another_client_are_read(shared_data: Path) -> None:
