@@ -58,8 +58,6 @@ def create_dashboard(fastapi_app: FastAPI, system: System) -> Dash:
         title="Quintet",
         update_title="",
     )
-    # else the renderer opens a socket for callbacks that we do not have, and keeps trying
-    app.backend.websocket_capability = False
     # Live data goes by /feed. A backend that can do WebSocket callbacks would have every page open a second socket for them.
     app.backend.websocket_capability = False
     app.layout = lambda: shell(system, list(dash.page_registry.values()))

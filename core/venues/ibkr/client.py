@@ -7,7 +7,6 @@ ours, keeps a wrong book (ib_async) or drops the row that shows a fault (ib_insy
 import asyncio
 import contextlib
 import datetime
-import importlib
 import importlib.util
 import logging
 import sys

@@ -24,7 +24,8 @@ class DepthKeeper:
         self.book = Level2Book(rows)
         self.is_synced = False
         self._is_dirty = False
-        self._is_distrusted = False
+        #: rows may have been missed, which later ones cannot show
+        self.is_distrusted = False
         #: when rows began to come after a clear (monotonic ns); 0: none yet
         self._first_ns = 0
         self._recv_ns = 0
@@ -34,8 +35,6 @@ class DepthKeeper:
 
     def on_row(self, row: DepthRow, recv_ns: int) -> bool:
         """False: the row cannot be, the book is void and withheld."""
-        if self._is_distrusted:
-            return True
         self._recv_ns = recv_ns
         self._first_ns = self._first_ns or recv_ns
         self._is_dirty = True
@@ -46,7 +45,7 @@ class DepthKeeper:
 
     def settle(self, now_ns: int, market_ms: int) -> None:
         """All rows of a read are in: publish what changed."""
-        if not self._is_dirty or self._is_distrusted or self.book.is_void or not self.book.has_both_sides:
+        if not self._is_dirty or self.is_distrusted or self.book.is_void or not self.book.has_both_sides:
             return
         if not self.is_synced:
             if not self.book.is_full and now_ns - self._first_ns < _SETTLE_NS:
@@ -67,15 +66,15 @@ class DepthKeeper:
     def reset(self) -> None:
         """The venue emptied the book, or it is subscribed anew: rows begin at nothing."""
         self._withhold()
-        self._is_distrusted = False
+        self.is_distrusted = False
         self.book.clear()
         self._first_ns = 0
         self._is_dirty = False
 
     def distrust(self) -> None:
-        """Rows may have been missed, which later ones cannot show: nothing counts until `reset()`."""
+        """Nothing counts until `reset()`."""
         self._withhold()
-        self._is_distrusted = True
+        self.is_distrusted = True
 
     def _withhold(self) -> None:
         if self.is_synced:

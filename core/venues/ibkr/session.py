@@ -102,6 +102,9 @@ class Session:
             line.subscriptions[kind].is_delayed = value.is_delayed
             self.notices.tell_source(line)
             return
+        if kind is Kind.DEPTH and line.depth.is_distrusted:
+            self.renew(line, kind)  # rows may be missing before this one
+            return
         self._alive(line, kind)
         line.emit(value)
         if kind is Kind.DEPTH:
@@ -220,11 +223,15 @@ class Session:
             line.qualify_ns = now_ns + round((_UNKNOWN_AGAIN_S if is_unknown else _QUALIFY_AGAIN_S) * 1e9)
             kind = Cause.NOT_CONFIGURED if is_unknown else Cause.EXCHANGE_LATE
             self._desk.incidents.open(key, line.problem, kind=kind)
+            for subscription in line.subscriptions.values():
+                subscription.refused = line.problem if is_unknown else ""
             return
         found = details[0]
         # overwriting SMART by the exchange of the listing would cost the other exchanges' data
         found.contract.exchange = "SMART"
         line.contract, line.problem = found.contract, ""
+        for subscription in line.subscriptions.values():
+            subscription.refused = ""
         line.hours = TradingHours.parse(found.liquidHours, found.timeZoneId)
         self._desk.incidents.close(key)
 

@@ -27,7 +27,7 @@ async def test_one_connection_one_subscription_per_symbol_and_channel_and_everyt
     start_venue: Any, open_desk: Any, wait_until: Any
 ) -> None:
     venue = start_venue("--rate", "8")
-    desk = await open_desk(venue, silence_s=5.0)
+    desk = await open_desk(venue, silence_s=30.0)
     await wait_until(lambda: len(desk.connector.tickers()) == 2 and desk.quotes, 8, "statistics and quotes")
     await wait_until(lambda: all(len(desk.stream.bars(s, "1m", 600)) >= 499 for s in (ETH, BTC)), 8, "history")
     stats = await venue.get("/sim/stats")
@@ -101,7 +101,7 @@ async def test_a_symbol_that_joins_costs_one_message_per_channel_and_one_that_le
     start_venue: Any, open_desk: Any, wait_until: Any
 ) -> None:
     venue = start_venue()
-    desk = await open_desk(venue)
+    desk = await open_desk(venue, silence_s=30.0)
     desk.connector.unsubscribe(BTC)
     await wait_until(lambda: len(desk.status["subscriptions"]) == 4, 2, "four subscriptions")
     assert BTC not in {b["symbol"] for b in desk.connector.books()}

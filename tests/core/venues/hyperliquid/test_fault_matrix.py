@@ -258,7 +258,7 @@ async def test_the_end_of_a_connection_s_life_is_a_scheduled_reset(
 async def test_a_renewal_ahead_of_the_cut_loses_nothing_and_is_no_incident(
     shared_venue: Any, open_desk: Any, wait_until: Any, all_is_well: Any
 ) -> None:
-    desk = await open_desk(silence_s=5.0, renew_s=1.0, renew_jitter_s=0.0)
+    desk = await open_desk(silence_s=30.0, renew_s=1.0, renew_jitter_s=0.0)
     from_ms = await begin(desk, wait_until)
     await wait_until(lambda: desk.connector.link.renewals >= 2, 10, "renewals")
     await all_is_well(desk, from_ms, None)
