@@ -335,7 +335,7 @@ class IbkrConnector:
         subscriptions = [s for line in lines for s in line.subscriptions.values() if s.is_wanted and not s.refused]
         silent = desk.lost or next((s.channel.cause for s in subscriptions if s.channel.state is LinkState.STALE), "")
         unproven = [s.channel.stream for s in subscriptions if s.channel.state in _UNSETTLED and not s.excuse]
-        pending = next(filter(None, (line.problem or line.flow.pending for line in desk.lines.values())), "")
+        pending = next(filter(None, (line.flow.pending for line in lines)), "")
         syncing = f"waiting for the first message of {', '.join(unproven)}" if unproven else pending
         expected = desk.expected()
         self._escalate(expected)
