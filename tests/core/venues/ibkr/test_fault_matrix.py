@@ -93,7 +93,7 @@ async def not_our_farm(rig: Rig) -> None:
     await rig.tws.fault("farm_idle", farm="ushmds")
     await rig.until("told", lambda: {"DOWN", "IDLE"} <= {f["state"] for f in rig.connector.status()["farms"]}, 3)
     await asyncio.sleep(0.6)
-    assert rig.connector.state.state == "LIVE"
+    assert rig.connector.state.state == "LIVE", rig.tell()
     await rig.tws.fault("farm_up", farm="ushmds")
 
 
@@ -161,7 +161,8 @@ FAULTS = (
     Fault("clock back again", "sets", (), sim("clear"), None, pause(3)),
     Fault("bars ended by a correction", "rules", (Cause.EXCHANGE_LATE,), sim("bust", symbol="AAPL"), noted, pause(2)),
     Fault(
-        "competing session", "rules", (Cause.COMPETING_SESSION,), sim("competing_session"), stale("AAPL@trades"), sim("clear"),
+        "competing session", "rules", (Cause.COMPETING_SESSION,), sim("competing_session"), stale("AAPL@trades"),
+        both(pause(2), sim("clear")),
     ),
     Fault("a farm that is not ours", "rules", (Cause.FARM_DOWN,), not_our_farm, None, pause(2)),
     Fault("a break without history", "rules", (Cause.FARM_DOWN, Cause.NETWORK), no_history, not_live),
