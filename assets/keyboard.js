@@ -3,7 +3,7 @@
 window.quintet = window.quintet || {};
 window.quintet.keyboard = (() => {
   const PAGES = {
-    l: "/", b: "/books", s: "/signals", t: "/trading", m: "/monitoring", c: "/connections", w: "/workers", d: "/data", ",": "/settings",
+    l: "/", b: "/books", s: "/signals", t: "/trading", m: "/monitoring", c: "/connections", w: "/workers", o: "/options", d: "/data", ",": "/settings",
   };
   const CHORD_MS = 1500;
   const { byId } = window.quintet.dom;

@@ -57,6 +57,41 @@ window.quintet.measures = (() => {
       + "Select one with a click, or with the arrow keys.",
     subscriptions: "Every channel that is asked for at a venue, with the time since its last message, which goes on between reports for slow channels. "
       + "Click a heading to sort; gaps are jumps in the venue's own numbering.",
+    pool: "All workers of all machines on this Redis, added up once a second. Lag counts what no worker has read, pending what one has read and not stored; "
+      + "a tick is acknowledged only after its COMMIT. Batch times run from the first tick read to the acknowledgement.",
+    throughput: "Ticks stored a second, all workers together, one point a second. Seconds without a report are left out, not bridged.",
+    pool_controls: "Each change is stored, takes effect within two seconds and survives a restart. Either processor goes on where the other stops: nothing is lost, nothing stored twice.",
+    machine: "The cores of the machine this server runs on; performance and efficiency cores where it tells them (Apple Silicon). "
+      + "The producer puts the ticks of all venues on the Redis stream.",
+    workers: "Every process that takes ticks from the stream, on this machine and on others. They share the work by Redis' consumer group; there is no other coordinator.",
+    worker_state: "READING: waits for ticks. WORKING: decodes, parses, values. STORING: its transaction is under way. DRAINING: finishes what it has and ends. "
+      + "PAUSED: takes nothing. LOST: its status has expired, so it sent none for five seconds; others take over what it had in work.",
+    worker_batch: "Ticks in the batch that it has in work now.",
+    worker_rate: "Ticks stored a second, averaged over the last seconds.",
+    batch_ms: "From the first tick of a batch being read to its COMMIT and acknowledgement. Under a backlog several batches share a transaction.",
+    worker_errors: "Attempts that failed since it started: those entries come again, and become dead letters after five deliveries; one that cannot be understood does at once.",
+    core_kind: "P: a performance core, E: an efficiency core, as asked of the system's scheduler. “any”: the machine does not tell them apart.",
+    shards: "Symbols fall into 16 shards by a hash of their name. Indicators need every tick of a symbol in order, so each shard has one owner at a time.",
+    worker_since: "Since its state last changed. A worker that is busy changes it many times a second.",
+    worker_report: "Since its last sign of life. It sends one each second.",
+    dead_letters: "Entries that cannot be understood, or that failed in five deliveries, with their fields as they came. Mend the cause first, then replay.",
+    deliveries: "How often it was handed to a worker. An entry that cannot be understood is given up at the first.",
+    surface: "Checked on the newest tick of each option. Ticks of different moments can contradict each other without any fault in the market.",
+    parity: "A call and a put of the same strike imply the same volatility (put-call parity). A gap of all strikes alike points at rate, dividend or an old underlying price.",
+    butterfly: "The price of a call falls with the strike, less and less so. A call above the line between its neighbours would pay one for holding a butterfly.",
+    calendar: "Volatility² × time at the money grows with the expiry. Where it falls, the later option is too cheap, or a tick is old.",
+    smile: "Implied volatility by strike, of the strikes shown in the chain. The dotted line is the underlying's price. Options without a volatility are left out.",
+    greeks: "By strike, calls and puts; the dotted line is the underlying's price. Vega and vanna per volatility point, theta per calendar day, rho per percent of rate.",
+    chain: "The newest tick of each option. Prices are those of the ticks; volatility and Greeks were calculated when the tick came (Black-Scholes-Merton, "
+      + "on futures Black 1976). The lighter ground is in the money; the framed strike is nearest to the underlying's price.",
+    volatility_states: "The volatility at which the formula gives the tick's price, per year, in percent. Below the discounted intrinsic value, or at or above its upper bound, "
+      + "a price has none: the cell says which.",
+    option_age: "Since the tick's own time. Greyed after a minute: its volatility and Greeks are of then, not of now.",
+    delta: "Change of the option's price for a change of the underlying by 1.",
+    gamma: "Change of delta for a change of the underlying by 1.",
+    vega: "Change of the price for one volatility point (20 % → 21 %).",
+    theta: "Change of the price by one calendar day that passes, all else equal.",
+    rho: "Change of the price for one percent of the interest rate (5 % → 6 %).",
   };
   let card = null;
 

@@ -14,12 +14,10 @@ window.quintet.monitoring = (() => {
   let isMounted = false;
   let last = null;
   let chosen = "dashboard";      // the consumer whose histogram is drawn large
-  let drawn = {};
   let slowTimer = 0;
 
   function mount() {
     isMounted = true;
-    drawn = {};
     tellScheme();
     window.quintet.feed.want("monitoring", ["monitoring"]);
     slowTimer = setInterval(showFigures, 1000);
@@ -174,21 +172,10 @@ window.quintet.monitoring = (() => {
 
   // ---- figures
 
-  /* Only the data of the traces is exchanged; Plotly is there once Dash has drawn the empty figure. */
-  function restyle(id, key, update, traces) {
-    const graph = document.querySelector(`#${id} .js-plotly-plot`);
-    if (!graph || !window.Plotly || !graph.data || graph.data.length < traces.length) return;
-    const mark = key + JSON.stringify(update);
-    if (drawn[id] === mark && graph.dataset.filled === "true") return;
-    drawn[id] = mark;
-    graph.dataset.filled = "true";
-    window.Plotly.restyle(graph, update, traces);
-  }
-
   function showWaterfall(stages) {
     const names = stages.map((s) => s.stage);
     const keys = ["p50", "p95", "p99"];
-    restyle("waterfall", "", {
+    window.quintet.plots.fill("waterfall", {
       x: keys.map((k) => stages.map((s) => Math.max(1, s[k]))), y: keys.map(() => names),
       customdata: keys.map((k) => stages.map((s) => format.micros(s[k]))),
     }, [0, 1, 2]);
@@ -202,7 +189,7 @@ window.quintet.monitoring = (() => {
     if (!consumer || !consumer.histogram) return;
     const { edges_us: edges, counts } = consumer.histogram;
     const labels = edges.map((e) => "≤ " + format.micros(e)).concat(edges.length ? ["> " + format.micros(edges[edges.length - 1])] : []);
-    restyle("histogram", consumer.name, { x: [labels], y: [counts] }, [0]);
+    window.quintet.plots.fill("histogram", { x: [labels], y: [counts] }, [0]);
     text(byId("histogram-note"), consumer.name);
   }
 

@@ -31,7 +31,7 @@ window.quintet.palette = (() => {
       const body = await answer.json();
       const toggles = Array.isArray(body) ? body : body.settings || body.toggles || [];
       commands = [...staticCommands(), ...toggles.map((t) => ({
-        group: "Switch", label: `${t.label || t.key}: ${t.value ? "on" : "off"}`, run: () => toSwitch(t.key),
+        group: "Switch", label: `${t.label || t.key}: ${t.choices ? (t.value ?? "auto") : t.value ? "on" : "off"}`, run: () => toSwitch(t.key),
       }))];
       list();
     } catch {

@@ -23,7 +23,10 @@ window.quintet.shell = (() => {
 
   // ---- pages
 
-  const parts = () => ({ live: window.quintet.live, monitoring: window.quintet.monitoring, books: window.quintet.books, connections: window.quintet.connections });
+  const parts = () => ({
+    live: window.quintet.live, monitoring: window.quintet.monitoring, books: window.quintet.books, connections: window.quintet.connections,
+    workers: window.quintet.workers, options: window.quintet.options,
+  });
 
   function pageChanged() {
     const root = document.querySelector("#_pages_content > [data-page]");
@@ -220,22 +223,23 @@ window.quintet.shell = (() => {
   };
 
   function clicked(event) {
-    const element = event.target.closest("[data-action], [data-appearance], [data-how]");
+    const element = event.target.closest("[data-action], [data-appearance], [data-how], [data-setting]");
     if (!event.target.closest("details.venue")) {
       for (const details of document.querySelectorAll("details.venue[open]")) details.open = false;
     }
     if (!element) return;
     if (element.dataset.action) actions[element.dataset.action](element);
     else if (element.dataset.appearance) window.quintet.appearance.set(element.dataset.appearance, element.dataset.value);
+    else if (element.dataset.setting) window.quintet.settingChoice.clicked(element);
     else window.quintet.measures.show(element);
   }
 
   function start() {
-    const { feed, keyboard, live, ladder, tape, monitoring, books, connections, appearance } = window.quintet;
+    const { feed, keyboard, live, ladder, tape, monitoring, books, connections, workers, options, appearance } = window.quintet;
     feed.on("status", onStatus);
     feed.on("trades", onTrades);
     feed.on("quotes", onQuotes);
-    for (const part of [live, ladder, tape, monitoring, books, connections]) part.start();
+    for (const part of [live, ladder, tape, monitoring, books, connections, workers, options]) part.start();
     feed.on("*", showPrices);
     feed.onLink(showLink);
     feed.want("shell", SYMBOLS.map((s) => "trades:" + s));

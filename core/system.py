@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,13 +24,14 @@ from core.embedded import EmbeddedServers, check_postgres, check_redis
 from core.monitoring.incidents import IncidentLog
 from core.monitoring.process import ProcessMonitor
 from core.monitoring.slo import Inputs, success_metrics
+from core.pool_answers import AsksPool
 from core.storage.connection import in_schema
 from core.storage.settings_store import SettingsStore
 from core.storage.unified_data_storage import UnifiedDataStorage
 from core.stream.liquidity_recorder import LiquidityRecorder
 from core.stream.messages import DataType, Message, Policy
 from core.stream.unified_data_stream import UnifiedDataStream
-from core.switchboard import LockedToggle, Switchboard
+from core.switchboard import LockedToggle, Switchboard, worker_toggles
 from core.venues.centralized_data_manager import CentralizedDataManager
 from core.venues.endpoints import Endpoints
 from core.venues.locators import Locators
@@ -40,7 +42,7 @@ __all__ = ["FatalError", "LockedToggle", "StorageUnavailable", "System"]
 logger = logging.getLogger(__name__)
 
 
-class System:
+class System(AsksPool):
     """Everything but the web. `start` and `stop` block and may be called once each, from any thread."""
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
@@ -60,6 +62,8 @@ class System:
             settings.data_dir, want_postgres=not self.database_url, want_redis=not self.redis_url
         )
         self._switchboard = Switchboard(self._set_consumer)
+        for toggle in worker_toggles(settings.scanner):
+            self._switchboard.add(toggle, self._steer_pool)
         self._incidents = IncidentLog(self.clock)
         self._process = ProcessMonitor(self.clock)
         self._pixels = RollingLatency(self.clock)
@@ -86,12 +90,18 @@ class System:
             self.source, self.source_detail = endpoints.source, endpoints.detail
             self.stream.source = endpoints.source
             assert self.database_url is not None
-            self._storage = self._make_storage()
+            assert self.redis_url is not None
+            dsn, folder = self._own_places(self.database_url)
+            self._storage = UnifiedDataStorage(dsn, self.settings.storage, folder, self.clock)
             self._storage.start()
             self._store = SettingsStore(self.database_url, self.clock)
             with contextlib.suppress(StorageUnavailable):
                 self._switchboard.apply(self._store.all())
             self._endpoints = endpoints
+            self._open_pool(
+                self.settings.scanner, self.stream, self.clock, self._switchboard, redis_url=self.redis_url,
+                database_url=dsn, folder=folder, source=self.source, belongs=self._belongs_here,
+            )  # fmt: skip
             self._engine = LoopThread("engine", self._run_engine)
             self._engine.start()
             self.started = True
@@ -99,13 +109,10 @@ class System:
             self.stop()
             raise
 
-    def _make_storage(self) -> UnifiedDataStorage:
-        """Simulated trades bear the ids of a market that never was: they get a schema and a spool of their own."""
-        assert self.database_url is not None
-        dsn, folder = self.database_url, self.settings.data_dir
-        if self.source is Source.SIMULATED:
-            dsn, folder = in_schema(dsn, "simulated"), folder / "simulated"
-        return UnifiedDataStorage(dsn, self.settings.storage, folder, self.clock)
+    def _own_places(self, dsn: str) -> tuple[str, Path]:
+        """Simulated trades bear the ids of a market that never was: they get a schema and spools of their own."""
+        folder = self.settings.data_dir
+        return (in_schema(dsn, "simulated"), folder / "simulated") if self.source is Source.SIMULATED else (dsn, folder)
 
     def _prepare(self) -> Endpoints:
         """Start servers and find the market side by side; returns where the market is."""
@@ -128,11 +135,13 @@ class System:
         if self._stopped:
             return
         self._stopped = True
+        self._begin_closing_pool()
         if self._engine is not None and not self._engine.stop(timeout_s=4):
             logger.error("the engine did not stop in 4 s")
         if self._locators is not None:
             self._locators.stop()
         self._market.stop()
+        self._close_pool()
         if self._storage is not None:
             self._storage.stop(timeout_s=4)
         if self._store is not None:
@@ -189,20 +198,21 @@ class System:
 
     async def _store_messages(self, messages: Sequence[Message]) -> None:
         assert self._storage is not None
-        self._storage.submit([m for m in messages if not isinstance(m, Trade) or self._belongs_here(m)])
+        self._storage.submit([m for m in messages if not isinstance(m, Trade) or self._belongs_here(m.symbol)])
         # A replay at full speed must not outrun the disk; a live market does not wait: then storage drops, and says so.
         while self.source is Source.REPLAY and self._storage.pressure > 0.8:  # noqa: ASYNC110 - the writer is a thread
             await asyncio.sleep(0.02)
 
-    def _belongs_here(self, trade: Trade) -> bool:
+    def _belongs_here(self, symbol: str) -> bool:
         """Trades of a simulated venue beside a live one are not kept, nor the reverse: a table holds one kind of market."""
-        is_simulated = self.stream.source_of(trade.symbol) is Source.SIMULATED
+        is_simulated = self.stream.source_of(symbol) is Source.SIMULATED
         return is_simulated == (self.source is Source.SIMULATED)
 
     async def _watch_health(self) -> None:
         """Open and close incidents by what the parts say, and note when the first candle came."""
         while True:
-            for part, state in self.components().items():
+            # a part that is only told of when it is at fault is well when it is not told of
+            for part, state in ({"workers": "ok"} | self.components()).items():
                 if state == "ok" or part == "binance":
                     self._incidents.close(part)
                 else:
@@ -244,7 +254,7 @@ class System:
     # ---- answers, from any thread
 
     def components(self) -> dict[str, str]:
-        """`ok` or the reason, for postgres, redis and binance."""
+        """`ok` or the reason, for postgres, redis and binance; for workers the reason only, when they do not work."""
         servers = self._servers.status()
         storage = self.storage()
         postgres = servers.get("postgres", "ok")
@@ -257,11 +267,12 @@ class System:
             binance = "ok"  # a replay that is over is all it was to be; its series say that they are dead
         else:
             binance = f"{venue['state']}: {venue.get('cause') or 'no cause known'}"
+        workers = self.pool_fault()
         return {
             "postgres": postgres,
             "redis": servers.get("redis", "ok") if self._redis_trouble == "" else self._redis_trouble,
             "binance": binance,
-        }
+        } | ({"workers": workers} if workers else {})
 
     def connections(self) -> list[dict[str, Any]]:
         return self._manager.connections() if self._manager is not None else []

@@ -1,21 +1,21 @@
 """The HTTP interface: `/health`, `/ready`, `/metrics`, `/api/v1/…`. Times in ms, ages in ms, latencies in µs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from core.base.codec import from_json
+from core.base.codec import to_json
 from core.base.errors import QuintetError
 from core.domain.series import COLUMNS, SERIES, SERIES_NAMES
 from core.system import LockedToggle, StorageUnavailable, System
 from web.answers import answer, refuse
 from web.feed import Feed
 from web.history import HistoryCache, Rows
+from web.inputs import BadRequest, json_object, whole
 from web.metrics import Metrics
 
 DEFAULT_LIMIT, MAX_LIMIT = 1_500, 20_000
@@ -41,7 +41,6 @@ class Api:
             "cache": lambda: {"cache": system.caches()},
             "storage": system.storage,
             "slo": lambda: {"slo": system.slo()},
-            "workers": no_workers,
             "signals": no_signals,
         }
         return [
@@ -71,10 +70,10 @@ class Api:
         name = request.path_params["name"]
         if name not in SERIES:
             return await refuse(request, 404, f"unknown series; the five are {', '.join(SERIES_NAMES)}", series=SERIES_NAMES)
-        limit = _whole(request.query_params.get("limit"), DEFAULT_LIMIT)
+        limit = whole(request.query_params.get("limit"), DEFAULT_LIMIT)
         if limit is None or not 1 <= limit <= MAX_LIMIT:
             return await refuse(request, 422, f"limit must be a whole number, 1–{MAX_LIMIT}", parameter="limit")
-        since = _whole(request.query_params.get("since"), -1)
+        since = whole(request.query_params.get("since"), -1)
         if since is None or not -1 <= since < 1 << 53:
             return await refuse(request, 422, "since must be Unix milliseconds, 0 or more", parameter="since")
         if unknown := next((key for key in request.query_params if key not in ("limit", "since")), None):
@@ -126,23 +125,18 @@ class Api:
 
     async def change_settings(self, request: Request) -> Response:
         """`{"key": value, …}`: all are checked before the first is changed; answers the new values."""
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return await refuse(request, 415, "the body must be application/json")
         try:
-            changes = from_json(await request.body())
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return await refuse(request, 422, "the body is not JSON")
-        if not isinstance(changes, dict) or not changes:
-            return await refuse(request, 422, 'the body must be {"key": value, …}')
+            changes = await json_object(request, '{"key": value, …}')
+        except BadRequest as bad:
+            return await refuse(request, bad.status, bad.reason)
         toggles = {toggle["key"]: toggle for toggle in await self._system.toggles()}
         for key, value in changes.items():
             if key not in toggles:
                 return await refuse(request, 422, "unknown setting", key=key[:64])
             if toggles[key]["locked"]:
                 return await refuse(request, 409, f"this setting is locked: {toggles[key]['locked']}", key=key)
-            if type(value) is not type(toggles[key]["default"]):
-                kind = _JSON_NAMES.get(type(toggles[key]["default"]), "another type")
-                return await refuse(request, 422, f"the value must be {kind}", key=key)
+            if wrong := _unfit(value, toggles[key]):
+                return await refuse(request, 422, wrong, key=key)
         return await self._apply(request, changes)
 
     async def _apply(self, request: Request, changes: dict[str, Any]) -> Response:
@@ -169,26 +163,14 @@ def _listing(build: Callable[[], Any]) -> Callable[[Request], Awaitable[Response
     return listing
 
 
-def _whole(text: str | None, default: int) -> int | None:
-    """A whole number of at most 18 digits; None when the text is none."""
-    if text is None:
-        return default
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
-
-
-def no_workers() -> dict[str, Any]:
-    return {
-        "enabled": False,
-        "reason": "the worker pool is not part of this version",
-        "workers": [],
-        "processed": 0,
-        "rate_per_s": 0.0,
-        "batch_ms": {"p50": None, "p99": None},
-        "pending": 0,
-        "lag": 0,
-        "dead_letters": 0,
-        "errors": 0,
-    }
+def _unfit(value: object, toggle: Mapping[str, Any]) -> str:
+    """Why `value` cannot be one of this toggle, or empty. A toggle with `choices` takes one of them, JSON type and all."""
+    choices = toggle.get("choices")
+    if choices:
+        fits = any(type(value) is type(choice) and value == choice for choice in choices)
+        return "" if fits else f"the value must be one of {to_json(choices).decode()}"
+    default = toggle["default"]
+    return "" if type(value) is type(default) else f"the value must be {_JSON_NAMES.get(type(default), 'another type')}"
 
 
 def no_signals() -> dict[str, Any]:

@@ -17,9 +17,9 @@ TINTED = BarFlag.FROM_REST | BarFlag.CORRECTED | BarFlag.PARTIAL
 #: the name under which the feed is a consumer of the stream
 CONSUMER = "dashboard"
 
-REPORTS = ("status", "monitoring", "connections", "books")
+REPORTS = ("status", "monitoring", "connections", "books", "workers")
 #: channels of parts that do not exist yet: a client may subscribe, nothing is sent
-SILENT = ("signals", "workers")
+SILENT = ("signals",)
 
 #: levels a side of `book:SYM` and `cob:SYM`, of the 200 that a view may have
 BOOK_LEVELS = 25

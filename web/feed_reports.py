@@ -1,4 +1,4 @@
-"""The reports of `/feed`: what the top bar and the Monitoring and Connections pages show. Called off the loop."""
+"""The reports of `/feed`: what the top bar and the pages of the system's parts show. Called off the loop."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -68,9 +68,15 @@ def books(system: System) -> dict[str, Any]:
     return {"books": system.books(), "symbols": system.stream.symbols()}
 
 
+def workers(system: System) -> dict[str, Any]:
+    """The pool and each of its workers: what the Workers page shows, 1/s."""
+    return system.workers_status()
+
+
 BUILDERS: Mapping[str, Callable[[System], dict[str, Any]]] = {
     "status": status,
     "monitoring": monitoring,
     "connections": connections,
     "books": books,
+    "workers": workers,
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 #: Dash's own addresses that the page needs. Its WebSocket is not among them: live data goes by `/feed`
 _DASH_EXACT = frozenset({"/_dash-layout", "/_dash-dependencies", "/_dash-update-component", "/_favicon.ico"})
-_PREFIXES = ("/assets/", "/_dash-component-suites/", "/api/v1/series/")
+_PREFIXES = ("/assets/", "/_dash-component-suites/", "/api/v1/series/", "/api/v1/options/")
 
 
 class KnownPaths:

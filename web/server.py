@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from core.base.supervise import Supervisor
 from core.system import FatalError, System
 from web.api import Api
+from web.api_workers import WorkersApi
 from web.clean_dashboard import create_dashboard
 from web.feed import Feed
 from web.feed_client import FeedEndpoint
@@ -78,6 +79,7 @@ class _Web:
     def _routes(self) -> list[Route | WebSocketRoute]:
         routes: list[Route | WebSocketRoute] = [
             *Api(self._system, self.history, self.feed).routes(),
+            *WorkersApi(self._system).routes(),
             WebSocketRoute("/feed", FeedEndpoint(self.feed, self._system.clock)),
             Route("/login.css", login_css, methods=["GET"]),
         ]

@@ -74,6 +74,10 @@ class LatencyHistogram:
             counts[bisect.bisect_left(edges_us, _upper_edge(index) / 1e3)] += count
         return counts
 
+    def buckets(self) -> list[tuple[int, int]]:
+        """(upper edge in ns, count) of the buckets that have any, ascending: enough to add up several processes'."""
+        return [(_upper_edge(index), count) for index, count in self._filled()]
+
     def plus(self, other: "LatencyHistogram") -> "LatencyHistogram":
         """Both together, as a new histogram."""
         both = LatencyHistogram()

@@ -91,12 +91,21 @@ class StorageConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScannerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`configs/scanner.json`: the worker pool."""
+    """`configs/scanner.json`: the worker pool. The settings page overrides the first two."""
 
     use_optimized_stream_processor: bool = True
+    #: 1–8; None: 70 % of the cores, 5 to 8
     optimized_processor_workers: int | None = None
     optimized_processor_batch_size: int = 50
     redis_url: str | None = None
+    #: threads that calculate and store in the standard pipeline
+    pipeline_threads: int = 2
+    #: entries of the tick stream above which our producer writes to its disk spool instead
+    stream_entries: int = 400_000
+    #: what that spool may hold
+    spool_bytes: int = 256 * 1024 * 1024
+    #: days after which detected patterns are dropped; 0 keeps all
+    pattern_retention_days: int = 30
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -249,9 +258,29 @@ def _checked(settings: Settings) -> Settings:
             raise ConfigError(f"--replay: no such file: {path}")
     if settings.log_level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise ConfigError(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, was {settings.log_level!r}")
+    _check_scanner(settings.scanner)
     if settings.is_public:
         _check_public(settings)
     return settings
+
+
+def _check_scanner(scanner: ScannerConfig) -> None:
+    """`configs/scanner.json` within its bounds."""
+    ranges = {
+        "optimized_processor_workers": (
+            1 if scanner.optimized_processor_workers is None else scanner.optimized_processor_workers,
+            1,
+            8,
+        ),
+        "optimized_processor_batch_size": (scanner.optimized_processor_batch_size, 1, 5_000),
+        "pipeline_threads": (scanner.pipeline_threads, 1, 16),
+        "stream_entries": (scanner.stream_entries, 10_000, 100_000_000),
+        "spool_bytes": (scanner.spool_bytes, 1 << 20, 1 << 40),
+        "pattern_retention_days": (scanner.pattern_retention_days, 0, 36_500),
+    }
+    for name, (value, least, most) in ranges.items():
+        if not least <= value <= most:
+            raise ConfigError(f"scanner.json: {name} must be {least}–{most}, was {value}")
 
 
 def _check_public(settings: Settings) -> None:

@@ -2,7 +2,8 @@
 
 Tables: `instruments`, `series` (small numbers for long names), `trades` (one partition or chunk a day), `bars` (one
 partition a year: two series of seconds are 63 million rows, about 5 GB), `settings`, `settings_audit`. With TimescaleDB
-`trades` and `bars` are hypertables; without it, native range partitions, made by `core.storage.partitions`.
+`trades` and `bars` are hypertables; without it, native range partitions, made by `core.storage.partitions`. The worker
+pool's tables are in `core.storage.tick_tables`.
 """
 
 from collections.abc import Callable
@@ -11,7 +12,9 @@ import psycopg
 from psycopg import sql
 
 from core.base.errors import FatalError
+from core.storage import tick_tables
 from core.storage.connection import TimedConnection
+from core.storage.pattern_tables import PATTERN_TABLES
 
 #: any number that nobody else's advisory lock in the same database has
 _LOCK = 5_110_505_110_002
@@ -79,10 +82,20 @@ def _settings(connection: TimedConnection) -> None:
     connection.execute(_SETTINGS)
 
 
+def _workers(connection: TimedConnection) -> None:
+    tick_tables.create(connection, _make_timescale(connection))
+
+
+def _patterns(connection: TimedConnection) -> None:
+    connection.execute(PATTERN_TABLES)
+
+
 _STEPS: tuple[tuple[int, str, Callable[[TimedConnection], None]], ...] = (
     (1, "names", _names),
     (2, "trades and bars", _market),
     (3, "settings", _settings),
+    (4, "worker pool", _workers),
+    (5, "patterns", _patterns),
 )
 
 

@@ -12,24 +12,29 @@ from core.storage.connection import TimedConnection
 
 _DAY_MS = 86_400_000
 _EPOCH = datetime.date(1970, 1, 1)
-_NAME = re.compile(r"trades_(\d{8})")
+_NAME = re.compile(r"[a-z_]+_(\d{8})")
 
 
 class Partitions:
     """What is there already, as far as one connection knows; `ensure_*` make what is missing."""
 
-    def __init__(self, connection: TimedConnection) -> None:
+    def __init__(self, connection: TimedConnection, like: str = "trades") -> None:
+        """`like`: a table by which is seen whether partitions are native."""
         self._connection = connection
-        self._is_native = _is_native(connection)
+        self._is_native = _is_native(connection, like)
         self._known: set[str] = set()
 
     def ensure_trades(self, ts_ms: npt.NDArray[np.int64]) -> None:
         """Partitions for these times (Unix ms), and the day after the newest, so that midnight waits for nothing."""
+        self.ensure_days("trades", ts_ms)
+
+    def ensure_days(self, table: str, ts_ms: npt.NDArray[np.int64]) -> None:
+        """The same for any table that has one partition a day."""
         if self._is_native and len(ts_ms):
             days = set(np.unique(ts_ms // _DAY_MS).tolist())
             for day in sorted(days | {max(days) + 1}):
                 first = _EPOCH + datetime.timedelta(days=day)
-                self._ensure("trades", f"trades_{first:%Y%m%d}", first, first + datetime.timedelta(days=1))
+                self._ensure(table, f"{table}_{first:%Y%m%d}", first, first + datetime.timedelta(days=1))
 
     def ensure_bars(self, ts_ms: npt.NDArray[np.int64]) -> None:
         """Partitions of a year each for these times (Unix ms)."""
@@ -57,13 +62,17 @@ class Partitions:
 
     def drop_trades_before(self, ts_ms: int) -> list[str]:
         """Drop every partition that ends at or before a time (Unix ms); returns their names."""
+        return self.drop_days_before("trades", ts_ms)
+
+    def drop_days_before(self, table: str, ts_ms: int) -> list[str]:
+        """The same for any table that has one partition a day."""
         limit = datetime.datetime.fromtimestamp(ts_ms / 1_000, datetime.UTC)
         if not self._is_native:
-            chunks = self._connection.execute("SELECT drop_chunks('trades', older_than => %s)", (limit,)).fetchall()
+            chunks = self._connection.execute("SELECT drop_chunks(%s, older_than => %s)", (table, limit)).fetchall()
             return [str(chunk) for (chunk,) in chunks]
-        partitions = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'trades'::regclass ORDER BY 1"
+        partitions = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass ORDER BY 1"
         dropped = []
-        for (name,) in self._connection.execute(partitions).fetchall():
+        for (name,) in self._connection.execute(partitions, (table,)).fetchall():
             found = _NAME.fullmatch(name)
             if found and datetime.datetime.strptime(found[1] + "+0000", "%Y%m%d%z") + datetime.timedelta(days=1) <= limit:
                 self._connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(sql.Identifier(name)))
@@ -72,6 +81,6 @@ class Partitions:
         return dropped
 
 
-def _is_native(connection: TimedConnection) -> bool:
-    row = connection.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = 'trades'::regclass").fetchone()
+def _is_native(connection: TimedConnection, table: str) -> bool:
+    row = connection.execute("SELECT relkind = 'p' FROM pg_class WHERE oid = %s::regclass", (table,)).fetchone()
     return bool(row and row[0])

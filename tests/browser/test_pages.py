@@ -12,7 +12,7 @@ from core.domain.series import SERIES_NAMES
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-PAGES = ("/", "/books", "/signals", "/trading", "/monitoring", "/connections", "/workers", "/data", "/settings")
+PAGES = ("/", "/books", "/signals", "/trading", "/monitoring", "/connections", "/workers", "/options", "/data", "/settings")
 
 
 def test_five_live_charts_are_there_within_three_seconds(simulated_app: Any, open_page: Callable[..., Page]) -> None:

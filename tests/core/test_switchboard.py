@@ -1,6 +1,7 @@
 import pytest
 
-from core.switchboard import LockedToggle, Switchboard
+from core.base.settings import ScannerConfig
+from core.switchboard import COUNT, PAUSED, PROCESSOR, LockedToggle, Switchboard, worker_toggles
 
 
 @pytest.fixture
@@ -51,3 +52,41 @@ def test_unknown_keys_and_wrong_types_are_named(board: Switchboard) -> None:
         board.check("processor.order_book", "yes")
     board.apply({"processor.order_book": "yes"})
     assert board.is_enabled("order_book")
+
+
+def test_a_choice_takes_its_own_values_only(board: Switchboard) -> None:
+    told: list[object] = []
+    for toggle in worker_toggles(ScannerConfig(use_optimized_stream_processor=False, optimized_processor_workers=3)):
+        board.add(toggle, told.append)
+    assert [board.value(key) for key in (PROCESSOR, COUNT, PAUSED)] == ["standard", 3, False]
+    for key, value in (
+        (PROCESSOR, "fast"),
+        (PROCESSOR, True),
+        (COUNT, 0),
+        (COUNT, 9),
+        (COUNT, True),
+        (COUNT, 1.0),
+        (PAUSED, 1),
+    ):
+        with pytest.raises(TypeError, match=f"{key} must be"):
+            board.check(key, value)
+        board.apply({key: value})
+    assert told == []
+    for change in ({PROCESSOR: "optimized"}, {COUNT: None}, {COUNT: 8}, {COUNT: 8}, {PAUSED: True}):
+        for key, value in change.items():
+            board.check(key, value)
+        board.apply(change)
+    assert told == ["optimized", None, 8, True], "each change once"
+    choices = {t["key"]: t["choices"] for t in board.all()}
+    assert choices[PROCESSOR] == ("optimized", "standard")
+    assert choices[COUNT] == (None, 1, 2, 3, 4, 5, 6, 7, 8)
+    assert choices[PAUSED] == choices["processor.order_book"] == ()
+
+
+def test_a_stored_choice_waits_for_its_part_and_an_unfit_one_is_forgotten(board: Switchboard) -> None:
+    told: list[object] = []
+    board.apply({PROCESSOR: "standard", COUNT: 99, PAUSED: "yes"})
+    for toggle in worker_toggles(ScannerConfig()):
+        board.add(toggle, told.append)
+    assert told == ["standard"]
+    assert [board.value(key) for key in (PROCESSOR, COUNT, PAUSED)] == ["standard", None, False]

@@ -18,6 +18,7 @@ import websockets
 import websockets.sync.client
 
 from core.base.clock import Clock, SystemClock
+from core.base.errors import RetryableError
 from core.base.settings import Settings
 from core.domain.health import Source
 from core.domain.market import BookView, Kline, Quote, Trade
@@ -30,6 +31,10 @@ from web.server import create_server
 
 PASSWORD, SECRET = "correct horse battery", "0123456789abcdef0123"
 PUBLIC = Settings(host="0.0.0.0", admin_password=PASSWORD, secret_key=SECRET)
+#: toggles with more sides than on and off; the first is the default
+CHOICES: dict[str, tuple[object, ...]] = {
+    "workers.processor": ("optimized", "standard"), "workers.count": (None, *range(1, 9))
+}  # fmt: skip
 CANARY = "postgres://quintet:hunter2@db.internal/x"
 
 
@@ -50,7 +55,15 @@ class FakeSystem:
         self.fatal, self.fatal_error = threading.Event(), None
         self.parts = {"postgres": "ok", "redis": "ok", "binance": "ok"}
         self.incident_list: list[dict[str, Any]] = []
-        self.values: dict[str, object] = {"consumer.storage": True, "consumer.dashboard": True}
+        self.values: dict[str, object] = {
+            "consumer.storage": True, "consumer.dashboard": True, "workers.processor": "optimized", "workers.count": None,
+        }  # fmt: skip
+        self.pool: dict[str, Any] = {"enabled": True, "workers": [], "processed": 7, "rate_per_s": 0.5}
+        #: entry -> dead letter, newest first
+        self.letters: dict[str, dict[str, Any]] = {}
+        #: underlying -> what option_chains answers
+        self.chains: dict[str, dict[str, Any]] = {}
+        self.redis_away = False
         self.audit: list[dict[str, Any]] = []
         self.storage_away = False
         self.stored: dict[str, list[list[float]]] = {}
@@ -124,7 +137,8 @@ class FakeSystem:
 
     async def toggles(self) -> list[dict[str, Any]]:
         return [
-            {"key": key, "label": key, "group": "Consumers", "why": "", "default": True, "value": value,
+            {"key": key, "label": key, "group": "Workers" if key in CHOICES else "Consumers", "why": "",
+             "default": CHOICES.get(key, (True,))[0], "choices": CHOICES.get(key, ()), "value": value,
              "locked": "the pages live on it" if key == "consumer.dashboard" else ""}
             for key, value in self.values.items()
         ]  # fmt: skip
@@ -137,6 +151,32 @@ class FakeSystem:
         self.audit.insert(0, {"at_ms": 1, "who": who, "key": key, "old": self.values[key], "new": value})
         self.values[key] = value
         return next(t for t in await self.toggles() if t["key"] == key)
+
+    def workers_status(self) -> dict[str, Any]:
+        return self.pool
+
+    async def dead_letters(self, limit: int) -> list[dict[str, Any]]:
+        if self.redis_away:
+            raise RetryableError(CANARY)
+        return list(self.letters.values())[:limit]
+
+    async def replay_dead_letters(self, entry: str) -> int:
+        if self.redis_away:
+            raise RetryableError(CANARY)
+        replayed = list(self.letters) if entry == "all" else [entry] if entry in self.letters else []
+        for name in replayed:
+            del self.letters[name]
+        return len(replayed)
+
+    async def option_underlyings(self) -> list[str]:
+        if self.storage_away:
+            raise StorageUnavailable(CANARY)
+        return list(self.chains)
+
+    async def option_chains(self, underlying: str) -> dict[str, Any]:
+        if self.storage_away:
+            raise StorageUnavailable(CANARY)
+        return self.chains[underlying]
 
     async def settings_audit(self, limit: int = 50) -> list[dict[str, Any]]:
         if self.storage_away:

@@ -145,10 +145,8 @@ def test_storage_answers_its_counters(client: httpx.Client):
 
 
 def test_parts_that_do_not_exist_yet_say_so(client: httpx.Client):
-    workers, signals = (client.get(f"/api/v1/{route}").json() for route in ("workers", "signals"))
-    assert (workers["enabled"], workers["workers"], workers["processed"]) == (False, [], 0)
+    signals = client.get("/api/v1/signals").json()
     assert (signals["enabled"], signals["signals"]) == (False, [])
-    assert workers["reason"]
     assert signals["reason"]
 
 
@@ -178,6 +176,13 @@ def test_a_change_of_settings_is_answered_audited_and_kept(server: Any):
         ({"consumer.storage": "no"}, 422, "consumer.storage"),
         ({"consumer.storage": 1}, 422, "consumer.storage"),
         ({"consumer.storage": None}, 422, "consumer.storage"),
+        ({"workers.processor": "turbo"}, 422, "workers.processor"),
+        ({"workers.processor": True}, 422, "workers.processor"),
+        ({"workers.processor": None}, 422, "workers.processor"),
+        ({"workers.count": 0}, 422, "workers.count"),
+        ({"workers.count": 9}, 422, "workers.count"),
+        ({"workers.count": True}, 422, "workers.count"),
+        ({"workers.count": 3.0}, 422, "workers.count"),
         ({"consumer.dashboard": False}, 409, "consumer.dashboard"),
         ({"consumer.storage": False, "nonsense": 1}, 422, "nonsense"),
         ({}, 422, None),
@@ -191,6 +196,16 @@ def test_a_change_that_cannot_be_is_refused_whole(server: Any, body: object, sta
         assert answer.json().get("key") == key
     assert server.system.values["consumer.storage"] is True
     assert server.system.audit == []
+
+
+def test_processor_and_number_of_workers_are_settings_with_choices(server: Any):
+    with server.client() as client:
+        for change in ({"workers.processor": "standard", "workers.count": 8}, {"workers.count": None}):
+            answer = client.patch("/api/v1/settings", json=change)
+            assert (answer.status_code, answer.json()["changed"]) == (200, change)
+        refused = client.patch("/api/v1/settings", json={"workers.count": 9})
+    assert refused.json()["error"] == "the value must be one of [null,1,2,3,4,5,6,7,8]"
+    assert (server.system.values["workers.processor"], server.system.values["workers.count"]) == ("standard", None)
 
 
 def test_settings_need_json(client: httpx.Client):

@@ -10,6 +10,7 @@ KEYS: tuple[tuple[str, str], ...] = (
     ("g m", "Monitoring"),
     ("g c", "Connections"),
     ("g w", "Workers"),
+    ("g o", "Options"),
     ("g d", "Data"),
     ("g ,", "Settings"),
     ("/ or Ctrl/⌘ K", "Search pages, series, switches, themes"),

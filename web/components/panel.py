@@ -16,14 +16,19 @@ def how(key: str, label: str) -> html.Button:
 
 
 def panel(
-    title: str, body: Any, *, identity: str, measure: str = "", note_id: str = "", class_name: str = ""
+    title: str, body: Any, *, identity: str, measure: str = "", note_id: str = "", class_name: str = "", action: Any = None
 ) -> html.Section:
-    """A card titled `title`; `measure` names its explanation, `note_id` a slot for one line on the right of the title."""
+    """A card titled `title`; `measure` names its explanation, `note_id` a slot for one line on the right of the title.
+
+    `action` stands at the end of the title's line.
+    """
     head: list[Any] = [html.H2(title, className="card-title")]
     if measure:
         head.append(how(measure, title))
     if note_id:
         head.append(html.Span("", id=note_id, className="card-note num"))
+    if action is not None:
+        head.append(action)
     return html.Section(
         [html.Header(head, className="card-head"), *(body if isinstance(body, list) else [body])],
         className=f"card panel {class_name}".strip(),

@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from web.figures.frame import axis_style, frame_layout
 from web.figures.tokens import Tokens
 
 #: (percentile, colour token) in the order drawn
@@ -43,7 +44,7 @@ def latency_waterfall(stages: Sequence[Stage], tokens: Tokens) -> go.Figure:
         ]
     )
     figure.update_layout(
-        **_layout(tokens), legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+        **frame_layout(tokens), legend={"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
     )
     figure.update_xaxes(
         type="log",
@@ -51,9 +52,9 @@ def latency_waterfall(stages: Sequence[Stage], tokens: Tokens) -> go.Figure:
         tickangle=0,
         tickvals=list(TICKS_US),
         ticktext=[duration(t) for t in TICKS_US],
-        **_axis(tokens),
+        **axis_style(tokens),
     )
-    figure.update_yaxes(autorange="reversed", type="category", automargin=True, **_axis(tokens))
+    figure.update_yaxes(autorange="reversed", type="category", automargin=True, **axis_style(tokens))
     return figure
 
 
@@ -70,24 +71,7 @@ def consumer_histogram(edges_us: Sequence[float], counts: Sequence[int], tokens:
             hovertemplate="%{x}: %{y:,} messages<extra></extra>",
         )
     )
-    figure.update_layout(**_layout(tokens), showlegend=False, bargap=0.15)
-    figure.update_xaxes(type="category", automargin=True, tickangle=-40, **_axis(tokens))
-    figure.update_yaxes(rangemode="tozero", nticks=5, **_axis(tokens))
+    figure.update_layout(**frame_layout(tokens), showlegend=False, bargap=0.15)
+    figure.update_xaxes(type="category", automargin=True, tickangle=-40, **axis_style(tokens))
+    figure.update_yaxes(rangemode="tozero", nticks=5, **axis_style(tokens))
     return figure
-
-
-def _layout(tokens: Tokens) -> dict[str, Any]:
-    return {
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": tokens["font"], "size": 11, "color": tokens["muted"]},
-        "margin": {"l": 8, "r": 12, "t": 22, "b": 8},
-        "hoverlabel": {"bgcolor": tokens["raised"], "bordercolor": tokens["border"], "font": {"color": tokens["text"]}},
-        "uirevision": "keep",
-        "transition": {"duration": 0},
-        "dragmode": False,
-    }
-
-
-def _axis(tokens: Tokens) -> dict[str, Any]:
-    return {"gridcolor": tokens["grid"], "zerolinecolor": tokens["grid"], "linecolor": tokens["border"], "fixedrange": True}

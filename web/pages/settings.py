@@ -61,6 +61,7 @@ def layout(**_: str) -> html.Div:
                 className="settings-grid",
             ),
             dcc.Store(id="settings-opened", data=True),
+            dcc.Store(id="settings-changed"),
             dcc.Store(id="settings-audit"),
         ],
         className="page page-settings",
@@ -108,8 +109,9 @@ async def change_toggle(clicks: int | None, shown: str) -> tuple[Any, str]:
     Output("settings-audit", "data"),
     Input("settings-opened", "data"),
     Input({"type": "toggle", "key": ALL}, "aria-checked"),
+    Input("settings-changed", "data"),
 )
-async def show_history(_: bool, __: list[str]) -> dict[str, Any]:
+async def show_history(*_: object) -> dict[str, Any]:
     """The last changes, newest first."""
     try:
         return {"rows": await current_system().settings_audit(HISTORY_ROWS), "error": ""}

@@ -1,24 +1,27 @@
-"""Workers: does the pool keep up? Not built yet; this is its home."""
+"""Workers: does the pool keep up? Filled once a second from the `workers` channel by assets/workers.js."""
 
 import dash
 from dash import html
 
-from web.components.empty_state import empty_state
+from web.components.dead_letters import dead_letters, replay_dialog
+from web.components.pool_header import pool_header
+from web.components.pool_panels import controls_panel, machine_panel, throughput_panel, workers_panel
 
 dash.register_page(__name__, path="/workers", name="Workers", title="Workers · Quintet", order=5, icon="workers", key="w")
 
 
 def layout(**_: str) -> html.Div:
-    """What will be here, and where to look meanwhile."""
-    return empty_state(
-        "Workers",
-        "workers",
-        "Does the pool keep up?",
-        (
-            "each worker's throughput, batch time and errors",
-            "the stream's lag, pending and dead-lettered messages",
-            "starting, stopping and resizing of the pool",
-        ),
-        "The consumers inside the main process are listed already on",
-        ("Monitoring", "/monitoring#consumers"),
+    """The page with every slot at its size, before any data."""
+    return html.Div(
+        [
+            html.H1("Workers", className="sr-only"),
+            pool_header(),
+            html.Div([throughput_panel(), controls_panel(), machine_panel()], className="pool-row"),
+            workers_panel(),
+            dead_letters(),
+            replay_dialog(),
+        ],
+        className="page page-workers",
+        id="page-workers",
+        **{"data-page": "workers"},
     )

@@ -132,3 +132,21 @@ def test_settings_cannot_be_changed(tmp_path: Path) -> None:
 
 def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
     assert read_config(tmp_path / "none.json", type(Settings().stream)) == Settings().stream
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("optimized_processor_workers", 0),
+        ("optimized_processor_workers", 9),
+        ("optimized_processor_batch_size", 0),
+        ("pipeline_threads", 17),
+        ("stream_entries", 500),
+        ("spool_bytes", 10),
+        ("pattern_retention_days", -1),
+    ],
+)
+def test_a_scanner_out_of_bounds_is_refused_by_the_keys_name(tmp_path: Path, key: str, value: int) -> None:
+    (tmp_path / "scanner.json").write_text(json.dumps({key: value}))
+    with pytest.raises(ConfigError, match=rf"scanner\.json: {key} must be .*, was {value}"):
+        load_settings(environ={}, configs=tmp_path)

@@ -32,7 +32,8 @@ def test_instances_that_start_at_once_migrate_once(dsn: str) -> None:
             done.result()
     with psycopg.connect(dsn) as connection:
         numbers = connection.execute("SELECT number FROM schema_migrations ORDER BY number").fetchall()
-    assert numbers == [(1,), (2,), (3,)]
+    assert numbers == [(number,) for number in range(1, len(numbers) + 1)]
+    assert len(numbers) >= 4
 
 
 def test_migrating_again_changes_nothing(connection: TimedConnection) -> None:
@@ -44,7 +45,7 @@ def test_migrating_again_changes_nothing(connection: TimedConnection) -> None:
 
 def test_a_database_of_a_newer_version_is_refused(connection: TimedConnection) -> None:
     connection.execute("INSERT INTO schema_migrations (number, name) VALUES (99, 'from the future')")
-    with pytest.raises(FatalError, match=r"written by a newer Quintet \(schema 99, this one knows 3\)"):
+    with pytest.raises(FatalError, match=r"written by a newer Quintet \(schema 99, this one knows \d+\)"):
         migrate(connection)
 
 

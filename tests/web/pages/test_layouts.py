@@ -13,7 +13,19 @@ import pytest
 from core.domain.series import SERIES
 from web.components.callbacks import server_callback
 
-PATHS = ("/", "/books", "/signals", "/trading", "/monitoring", "/connections", "/workers", "/data", "/settings", "404")
+PATHS = (
+    "/",
+    "/books",
+    "/signals",
+    "/trading",
+    "/monitoring",
+    "/connections",
+    "/workers",
+    "/options",
+    "/data",
+    "/settings",
+    "404",
+)
 Pages = dict[str, list[dict[str, Any]]]
 
 
@@ -59,7 +71,7 @@ def test_live_takes_the_big_chart_from_the_address_and_falls_back_to_the_first(p
 
 
 def test_pages_of_parts_to_come_say_that_they_are_empty_and_where_to_look(pages: Pages) -> None:
-    for path in ("/signals", "/trading", "/workers", "/data"):
+    for path in ("/signals", "/trading", "/data"):
         text = json.dumps(pages[path])
         assert "not built yet" in text
         assert "empty-meanwhile" in text

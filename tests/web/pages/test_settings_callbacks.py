@@ -24,6 +24,14 @@ def answer(response: Any, key: str) -> tuple[Any, Any]:
     return switch, parts.get(f'{{"key":"{key}","type":"toggle-error"}}', {}).get("children")
 
 
+def history(call: Call, server: Any, shown: str) -> dict[str, Any]:
+    """What the page shows as history, asked when the switch of storage stands as `shown`."""
+    inputs = [("settings-opened", "data", True), [(STORAGE, "aria-checked", shown)], ("settings-changed", "data", None)]
+    _, response = call(server, [("settings-audit", "data")], inputs)
+    data: dict[str, Any] = response["response"]["settings-audit"]["data"]
+    return data
+
+
 def test_a_click_sets_the_other_side_and_shows_what_the_server_has(call: Call, server: Any) -> None:
     status, response = click(call, server, "consumer.storage", "true")
     assert status == 200
@@ -59,10 +67,7 @@ def test_without_the_database_the_switch_stays_and_no_address_leaks(call: Call, 
     assert (status, switch) == (200, None)
     assert "database is away" in error
     assert canary not in error
-    _, response = call(
-        server, [("settings-audit", "data")], [("settings-opened", "data", True), [(STORAGE, "aria-checked", "true")]]
-    )
-    data = response["response"]["settings-audit"]["data"]
+    data = history(call, server, "true")
     assert data["rows"] == []
     assert "database is away" in data["error"]
     assert canary not in data["error"]
@@ -70,10 +75,7 @@ def test_without_the_database_the_switch_stays_and_no_address_leaks(call: Call, 
 
 def test_the_history_is_read_again_after_a_change(call: Call, server: Any) -> None:
     click(call, server, "consumer.storage", "true")
-    _, response = call(
-        server, [("settings-audit", "data")], [("settings-opened", "data", True), [(STORAGE, "aria-checked", "false")]]
-    )
-    data = response["response"]["settings-audit"]["data"]
+    data = history(call, server, "false")
     assert data["error"] == ""
     assert [(row["key"], row["old"], row["new"]) for row in data["rows"]] == [("consumer.storage", True, False)]
 
@@ -84,6 +86,27 @@ def test_the_switches_are_shown_by_group_with_default_and_lock(call: Call, serve
     assert "Consumers: who is given the stream" in text
     assert "locked: the pages live on it" in text
     assert "Default: on" in text
+
+
+def test_a_setting_with_choices_has_a_button_for_each_and_that_in_force_is_pressed(call: Call, server: Any) -> None:
+    server.system.values["workers.count"] = 3
+    _, response = call(server, [("settings-toggles", "children")], [("settings-opened", "data", True)])
+
+    def buttons(node: Any) -> list[dict[str, Any]]:
+        if isinstance(node, list):
+            return [button for child in node for button in buttons(child)]
+        if not isinstance(node, dict):
+            return []
+        own = [node] if "data-setting" in node else []
+        return own + [button for child in node.values() for button in buttons(child)]
+
+    found = [(b["data-setting"], b["children"], b["data-value"], b["aria-checked"]) for b in buttons(response)]
+    assert found[:2] == [
+        ("workers.processor", "Optimised", '"optimized"', "true"),
+        ("workers.processor", "Standard", '"standard"', "false"),
+    ]
+    counts = [("Auto", "null"), *((str(n), str(n)) for n in range(1, 9))]
+    assert found[2:] == [("workers.count", words, value, str(value == "3").lower()) for words, value in counts]
 
 
 def test_without_a_session_nobody_sets_a_switch_on_a_public_server(

@@ -1,0 +1,88 @@
+"""What is asked of the worker pool's tables. Each takes a connection and a moment."""
+
+import math
+from typing import Any
+
+from core.storage.connection import TimedConnection
+from core.storage.tick_tables import INDICATOR_NAMES
+
+_GREEKS = (
+    "price",
+    "underlying_price",
+    "implied_volatility",
+    "delta",
+    "gamma",
+    "vega",
+    "theta",
+    "rho",
+    "vanna",
+    "vomma",
+)
+#: the newest Greeks of each option: one look into the index per option and day
+_CHAIN = f"""SELECT s.text, s.venue, coalesce(s.expiry::text, s.month), s.strike, s.side, g.volatility_state,
+    (extract(epoch FROM g.ts) * 1000)::bigint, t.price, {", ".join(f"g.{name}" for name in _GREEKS)}
+FROM worker_symbols s
+CROSS JOIN LATERAL (SELECT * FROM worker_greeks WHERE symbol_id = s.id ORDER BY ts DESC, event_key LIMIT 1) g
+JOIN worker_ticks t ON t.symbol_id = g.symbol_id AND t.ts = g.ts AND t.event_key = g.event_key
+WHERE s.kind = 'option' AND s.underlying = %s ORDER BY 3, s.strike, s.side"""  # noqa: S608 - our own names
+_INDICATORS = f"""SELECT s.text, s.venue, (extract(epoch FROM i.ts) * 1000)::bigint, {", ".join(INDICATOR_NAMES)}
+FROM worker_symbols s
+CROSS JOIN LATERAL (SELECT * FROM worker_indicators WHERE symbol_id = s.id ORDER BY ts DESC LIMIT 1) i
+WHERE %s::text[] IS NULL OR s.text = ANY(%s) ORDER BY s.text, s.venue"""  # noqa: S608
+
+
+def underlyings(connection: TimedConnection) -> list[str]:
+    """Those of which an option has come by."""
+    rows = connection.execute("SELECT DISTINCT underlying FROM worker_symbols WHERE kind = 'option' ORDER BY 1").fetchall()
+    return [name for (name,) in rows if name]
+
+
+def chains(connection: TimedConnection, underlying: str, now_ms: int) -> dict[str, Any]:
+    """The newest of each option of an underlying, as `GET /api/v1/options/{underlying}` tells it.
+
+    By expiry ("2026-06-26", or the month where no day is told), strikes ascending, calls before puts. `price` is the
+    tick's, `model_price` the formula's; `volatility_state` a number of `core.workers.options`.
+    """
+    found: dict[str, list[dict[str, Any]]] = {}
+    for text, venue, expiry, strike, side, state, ts_ms, price, *figures in connection.execute(_CHAIN, (underlying,)):
+        values = {name: _number(figure) for name, figure in zip(_GREEKS, figures, strict=True)}
+        option = {
+            "symbol": text,
+            "venue": venue,
+            "strike": strike,
+            "right": side,
+            "price": price,
+            "model_price": values.pop("price"),
+            "underlying_price": values.pop("underlying_price"),
+            "volatility": values.pop("implied_volatility"),
+            "volatility_state": state,
+            **values,
+            "ts_ms": ts_ms,
+            "age_ms": max(0, now_ms - ts_ms),
+        }
+        found.setdefault(expiry or "", []).append(option)
+    return {"underlying": underlying, "expiries": sorted(found), "chains": found}
+
+
+def indicators(connection: TimedConnection, symbols: list[str] | None = None) -> list[dict[str, Any]]:
+    """The newest indicators of each symbol (None: of all): symbol, venue, ts_ms and one number or None each."""
+    rows = connection.execute(_INDICATORS, (symbols, symbols)).fetchall()
+    return [
+        {"symbol": text, "venue": venue, "ts_ms": ts_ms}
+        | {name: _number(value) for name, value in zip(INDICATOR_NAMES, values, strict=True)}
+        for text, venue, ts_ms, *values in rows
+    ]
+
+
+def ticks(connection: TimedConnection, symbol: str, limit: int) -> list[list[float | None]]:
+    """The newest ticks of a symbol at any venue, oldest first: `[ts_ms, price, volume, bid, ask]`."""
+    rows = connection.execute(
+        """SELECT (extract(epoch FROM ts) * 1000)::float8, price, volume, bid, ask FROM worker_ticks
+        WHERE symbol_id = ANY(SELECT id FROM worker_symbols WHERE text = %s) ORDER BY ts DESC, entry DESC LIMIT %s""",
+        (symbol, limit),
+    ).fetchall()
+    return [list(row) for row in reversed(rows)]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The parts of option valuation: the normal distribution and the implied volatility."""

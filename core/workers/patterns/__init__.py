@@ -1,0 +1,1 @@
+"""Patterns of one-minute bars: pure functions over frames, and the small state machines around them."""
