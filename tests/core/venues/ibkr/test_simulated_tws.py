@@ -281,22 +281,25 @@ async def test_a_market_order_is_filled_in_parts_with_executions_commissions_and
     desk = await open_desk(40)
     stock = await desk.stock("MSFT")
     before = {p.contract.symbol: p.position for p in desk.ib.positions()}.get("MSFT", 0.0)
-    trade = desk.ib.placeOrder(stock, ibx.MarketOrder("BUY", 1_000))
+    ticker = desk.ib.reqMktData(stock)
+    await until(lambda: ticker.askSize > 0)
+    quantity = round(ticker.askSize) + 1_000  # more than one level has
+    trade = desk.ib.placeOrder(stock, ibx.MarketOrder("BUY", quantity))
     await until(lambda: trade.orderStatus.status == "Filled" and all(f.commissionReport.commission for f in trade.fills))
     assert len(trade.fills) > 1
-    assert sum(f.execution.shares for f in trade.fills) == 1_000
-    assert trade.fills[-1].execution.cumQty == 1_000
+    assert sum(f.execution.shares for f in trade.fills) == quantity
+    assert trade.fills[-1].execution.cumQty == quantity
     cost = sum(f.execution.shares * f.execution.price for f in trade.fills)
-    assert trade.orderStatus.avgFillPrice == pytest.approx(cost / 1_000)
+    assert trade.orderStatus.avgFillPrice == pytest.approx(cost / quantity)
     assert len({f.execution.execId for f in trade.fills}) == len(trade.fills)
-    await until(lambda: {p.contract.symbol: p.position for p in desk.ib.positions()}.get("MSFT") == before + 1_000)
+    await until(lambda: {p.contract.symbol: p.position for p in desk.ib.positions()}.get("MSFT") == before + quantity)
     await until(lambda: any(item.contract.symbol == "MSFT" and item.position for item in desk.ib.portfolio()))
     summary = {v.tag: v.value for v in await desk.ib.accountSummaryAsync()}
     assert float(summary["GrossPositionValue"]) > 100_000
     desk.ib.disconnect()
     again = await open_desk(40)
     assert sorted(f.execution.execId for f in again.ib.fills()) == sorted(f.execution.execId for f in trade.fills)
-    sale = again.ib.placeOrder(await again.stock("MSFT"), ibx.MarketOrder("SELL", 1_000))
+    sale = again.ib.placeOrder(await again.stock("MSFT"), ibx.MarketOrder("SELL", quantity))
     await until(lambda: sale.isDone() and all(f.commissionReport.execId for f in sale.fills))
     realized = sum(f.commissionReport.realizedPNL for f in sale.fills)
     paid = sum(f.execution.shares * f.execution.price for f in sale.fills)
