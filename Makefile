@@ -11,7 +11,7 @@ run: setup
 
 # All tests: real servers, real sockets, a real browser
 test: setup-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 	$(MAKE) --no-print-directory test-ib-insync
 
 # The Interactive Brokers tests once more, on ib_insync in an environment of its own

@@ -261,7 +261,7 @@ window.quintet.books = (() => {
       const size = sizes.get(bps);
       const within = size && shown.mid ? { bid: shown.mid * (1 - bps / 1e4) >= low, ask: shown.mid * (1 + bps / 1e4) <= high } : {};
       for (const side of ["bid", "ask"]) {
-        const words = size ? (within[side] ? "" : "≥ ") + brief(size[side]) : format.NONE;
+        const words = size ? (within[side] ? "" : "≥") + brief(size[side]) : format.NONE;
         text(byId(`ob-depth-${side}-${bps}`), words);
       }
     }

@@ -123,13 +123,13 @@ window.quintet.venueCard = (() => {
       const share = b.limit > 0 ? b.used / b.limit : 0;
       const [name, gauge, used, window_] = row.children;
       attribute(row, "data-level", strain(b, share));
-      attribute(row, "title", [`${format.percent(share, 0)} used`, b.detail].filter(Boolean).join(" · "));
+      attribute(row, "title", [`${b.name}: ${format.percent(share, 0)} used of ${b.limit} ${b.unit || ""}`.trim(), b.detail].filter(Boolean).join(" · "));
       text(name, b.name);
       attribute(gauge, "aria-label", `${b.name}, ${b.unit || ""}`);
       attribute(gauge, "aria-valuenow", b.used);
       attribute(gauge, "aria-valuemax", b.limit);
       gauge.firstElementChild.style.width = `${Math.min(100, share * 100).toFixed(1)}%`;
-      text(used, `${format.si(b.used)} / ${format.si(b.limit)} ${b.unit && !b.name.includes(b.unit) ? b.unit : ""}`.trim());
+      text(used, `${format.si(b.used)} / ${format.si(b.limit)}${isBan(b) ? " s" : ""}`);
       text(window_, b.window ? `per ${String(b.window).replace(/^(per )?(1 )?/, "")}` : "");
     });
   }

@@ -19,6 +19,8 @@ BENCHMARKS = {
     "stream": "trades through the adapter to 9 consumers",
     "latency": "source → consumer at 2,000 trades/s with 9 consumers, a busy web loop and an open feed",
     "link": "websocket messages through the link",
+    "ibkr": "trades and Level II rows of Interactive Brokers",
+    "books": "recorded depth through the order book, and what its views cost",
     "storm": "20 links lose one venue together",
     "writer": "trades into Postgres",
     "feed": "pages served by one process",

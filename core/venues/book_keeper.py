@@ -58,7 +58,7 @@ class BookKeeper:
         self._clock = clock
         self._incidents = incidents
         self._is_enabled = is_enabled
-        self._is_off = False
+        self._is_off = self._is_let_go = False
         self._backoff = backoff or Backoff(base_s=0.1, cap_s=10.0)
         self._rng = random.Random()  # noqa: S311 - jitter, not a secret
         self._wanted = asyncio.Event()
@@ -129,6 +129,12 @@ class BookKeeper:
         self._cause = cause
         self._crossed_ns = None
 
+    def let_go(self) -> None:
+        """The symbol is not subscribed any more: a snapshot that is on its way shows nothing."""
+        self._is_let_go = True
+        self.lost("not subscribed")
+        self._stream.book_lost(self.symbol, self._venue)
+
     async def run(self) -> None:
         """Fetch snapshots when they are needed, for ever."""
         while True:
@@ -162,7 +168,7 @@ class BookKeeper:
             await self._again_in(wait_s)
             return
         self._is_refused = False
-        if self._is_off:
+        if self._is_off or self._is_let_go:
             return
         self.book.apply_snapshot(snapshot)
         if self.book.is_crossed:
@@ -183,7 +189,7 @@ class BookKeeper:
         except (RetryableError, BadInput, VenueRefused) as error:
             logger.info("%s: known range not widened: %s", self.symbol, error)
             return
-        if self.book.widen(snapshot) and not self.book.is_crossed:
+        if not self._is_let_go and self.book.widen(snapshot) and not self.book.is_crossed:
             self._publish()
 
     async def _again_in(self, seconds: float) -> None:

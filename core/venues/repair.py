@@ -50,10 +50,10 @@ class Repair:
         return [stamp for stamp, bits in flags.items() if bits & BarFlag.PARTIAL and stamp < last and stamp <= until]
 
     async def _mend(self, spec: SeriesSpec, partial: list[int]) -> None:
+        # one bar more: the last of an answer counts as running, for REST does not say whether it is
+        to_ms = partial[-1] + 2 * spec.step_ms - 1
         try:
-            klines = await self._history.klines_between(
-                spec.symbol, spec.interval, partial[0], partial[-1] + spec.step_ms - 1
-            )
+            klines = await self._history.klines_between(spec.symbol, spec.interval, partial[0], to_ms)
         except (RetryableError, BadInput, VenueRefused) as error:
             logger.info("%s: %d partial bars not mended yet: %s", spec.name, len(partial), error)
             return

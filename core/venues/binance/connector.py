@@ -224,7 +224,8 @@ class BinanceConnector:
         self.requests.unsubscribe(list(desk.channels))
         self._witness.forget(symbol)
         self._told.pop(symbol, None)
-        self._stream.book_lost(symbol)
+        if desk.book is not None:
+            desk.book.let_go()
         self._stream.set_link(symbol, False, "not subscribed")
 
     async def klines(self, symbol: str, interval: str, rows: int) -> list[Kline]:

@@ -305,10 +305,11 @@ class IbkrConnector:
         while True:
             await asyncio.sleep(period_s)
             now_ns = self._clock.monotonic_ns()
-            late = (now_ns - self._looked_ns) / 1e9 > 3 * period_s + 0.5
+            lag_s = (now_ns - self._looked_ns) / 1e9 - period_s
+            late = lag_s > 2 * period_s + 0.5
             self._looked_ns = now_ns
             if late:
-                self.desk.incidents.note("our loop was blocked", kind=Cause.LOOP_BLOCKED)
+                self.desk.incidents.note("our loop was blocked", f"for {lag_s:.1f} s", kind=Cause.LOOP_BLOCKED)
             if self.session is not None and self._link in (LinkState.SYNCING, LinkState.LIVE):
                 self.session.vigil.look(now_ns, late or self.session.client.is_paused)
                 self.accounts = self.session.accounts.status()

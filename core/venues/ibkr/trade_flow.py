@@ -22,6 +22,8 @@ _MOST_HELD = 20_000
 BAR_S = 5
 #: a bar is compared this long after it came: trades on the same socket may follow it
 _AUDIT_NS = round(0.4 * _S_NS)
+#: a bar that came earlier than this after the subscription may tell of trades before it (5 s, and some for its way)
+_OWN_BAR_NS = round(5.5 * _S_NS)
 #: a trade like another of its second waits this long for a bar to vouch for it, then history is asked
 _TWIN_NS = 7 * _S_NS
 #: bars that differ although history does not, in a row, until bars are held to count otherwise than trades
@@ -184,7 +186,8 @@ class TradeFlow:
 
     def _audit(self, bar: _Bar, now_ns: int) -> list[Named]:
         first, last = bar.open_s, bar.open_s + BAR_S - 1
-        if self._awaits_first or (self._whole_from is not None and self._held is None and first > self._whole_from):
+        is_ours = self._awaits_first and bar.at_ns - self._opened_ns > _OWN_BAR_NS
+        if is_ours or (self._whole_from is not None and self._held is None and first > self._whole_from):
             count, volume = self.known.totals(first, last)
             self.silent_bars = self.silent_bars + 1 if bar.volume > 0 and not count else 0
         if not self._is_audited or self._held is not None or self._whole_from is None or first < self._whole_from:

@@ -28,6 +28,7 @@ class _Trade(msgspec.Struct, gc=False):
 
 class _Diff(msgspec.Struct, gc=False):
     E: int
+    U: int
     u: int
     b: list[tuple[str, str]]
     a: list[tuple[str, str]]
@@ -146,13 +147,14 @@ class TradeHistory:
 class BookHistory:
     """The book as of the last diff shown, by the venue's rule: a snapshot, then every diff that ends after it.
 
-    Until the recorded snapshot has been reached, the book is that snapshot.
+    Until the recorded snapshot has been reached, the book is that snapshot. Where diffs are missing in the recording, it
+    stays as of the last one before, until a newer recorded snapshot has been reached.
     """
 
     def __init__(self, snapshot: Depth | None) -> None:
         self._first = snapshot
         self._pending: list[bytes] = []
-        #: diffs shown before the snapshot: the newest of them may end after it
+        #: diffs shown before a snapshot that they need: the newest of them may end after it
         self._early: deque[Depth] = deque(maxlen=_PENDING)
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
@@ -186,6 +188,8 @@ class BookHistory:
             except (msgspec.DecodeError, ValueError):
                 continue
             self.event_ms = max(self.event_ms, raw.E)
+            if self._reached and 0 < self._last_id < raw.U - 1:
+                self._first, self._reached = None, False
             if self._reached:
                 self._apply(Depth(raw.u, *sides))
             else:

@@ -289,3 +289,23 @@ async def test_books_beyond_the_weight_budget_wait_for_the_venues_next_minute(cr
     clock.advance(0.05)
     await wait_until(lambda: books.synced == 20)
     assert (len(books.asked_ns), budget.used) == (20, 500)
+
+
+async def test_a_snapshot_that_comes_after_the_symbol_was_let_go_shows_nothing(start: Any, wait_until: Any) -> None:
+    bench = start()
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(symbol: str) -> DepthSnapshot:
+        asked.set()
+        await answer.wait()
+        return await bench.snapshot(symbol)
+
+    bench.keeper._snapshot = slow
+    bench.answers = [12]
+    bench.diff(11, 13)
+    await asked.wait()
+    bench.keeper.let_go()
+    answer.set()
+    await wait_until(lambda: bench.asked == 1)
+    await asyncio.sleep(0)
+    assert bench.stream.book("ETHUSDT") is None

@@ -19,7 +19,7 @@ ETH = SERIES["eth_ticks"]
 
 
 class History:
-    """A venue's klines, of which only `klines_between` is asked."""
+    """A venue's klines, of which only `klines_between` is asked; as by REST, the last one counts as running."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[int, int]] = []
@@ -29,9 +29,10 @@ class History:
         self.calls.append((from_ms, to_ms))
         if self.error is not None:
             raise self.error
+        opens = range(from_ms, to_ms, ETH.step_ms)
         return [
-            Kline(symbol, interval, at, 5.0, 9.0, 4.0, 6.0, 7.0, -1, -1, True, at + 999, origin=Origin.REST)
-            for at in range(from_ms, to_ms, ETH.step_ms)
+            Kline(symbol, interval, at, 5.0, 9.0, 4.0, 6.0, 7.0, -1, -1, at < opens[-1], at + 999, origin=Origin.REST)
+            for at in opens
         ]
 
 

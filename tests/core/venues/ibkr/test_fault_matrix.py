@@ -159,6 +159,8 @@ FAULTS = (
     Fault("depth reset", "sets", (Cause.SEQUENCE_GAP,), sim("depth_reset", symbol="AAPL"), noted, pause(2)),
     Fault("clock two seconds ahead", "sets", (Cause.CLOCK,), sim("clock_skew", ms=2000), None, pause(11)),
     Fault("clock back again", "sets", (), sim("clear"), None, pause(3)),
+    Fault("clock two seconds behind", "sets", (Cause.CLOCK,), sim("clock_skew", ms=-2000), None, pause(11)),
+    Fault("clock right once more", "sets", (), sim("clear"), None, pause(3)),
     Fault("bars ended by a correction", "rules", (Cause.EXCHANGE_LATE,), sim("bust", symbol="AAPL"), noted, pause(2)),
     Fault(
         "competing session", "rules", (Cause.COMPETING_SESSION,), sim("competing_session"), stale("AAPL@trades"),

@@ -210,6 +210,17 @@ def test_bars_with_trades_where_we_had_none_are_counted() -> None:
     assert flow.silent_bars == 0, "a trade shows that the subscription lives"
 
 
+def test_a_bar_that_began_before_the_subscription_proves_nothing_of_it() -> None:
+    flow = TradeFlow()
+    flow.opened(ns(103))
+    flow.on_bar(100, 1, 10.0, ns(105.1))
+    flow.look(ns(106))
+    assert flow.silent_bars == 0
+    flow.on_bar(105, 1, 10.0, ns(110.1))
+    flow.look(ns(111))
+    assert flow.silent_bars == 1
+
+
 def test_held_trades_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.venues.ibkr.trade_flow._MOST_HELD", 3)
     flow = TradeFlow()
@@ -245,7 +256,7 @@ def test_whatever_the_breaks_every_trade_comes_out_once(
             flow.opened(ns(now))
         flow.has_bars = has_bars
         if is_open:
-            for at, price, size in [t for t in trades if now <= t[0] < now + step]:
+            for at, price, size in [t for t in trades if now <= t[0] < round(now + step, 1)]:
                 first_s = first_s or int(at)
                 for _ in range(2 if has_bars and data.draw(st.integers(0, 9)) == 0 else 1):
                     out += flow.on_tick(Tick(int(at), price, size, ns(now)), ns(now))

@@ -12,7 +12,9 @@ import pytest
 
 from core.base.errors import ConfigError
 from core.venues.simulated.recording import RecordedFile, Recording
+from core.venues.simulated.replay_history import BookHistory
 from core.venues.simulated.replay_source import ReplaySource
+from core.venues.simulated.source import Depth
 from core.venues.simulated.wire import parse_decimal
 
 DIFF = (
@@ -248,3 +250,18 @@ def test_flat_bars_fill_the_seconds_without_a_trade(tmp_path: Path) -> None:
     assert [bar.open_ms for bar in bars] == list(range(4_000, 13_000, 1_000))
     assert [bar.trades for bar in bars] == [1, 0, 0, 0, 1, 0, 0, 0, 1]
     assert all(bar.close == 1_050_000_000 for bar in bars)
+
+
+def _diff(first: int, last: int, bids: list[tuple[str, str]]) -> bytes:
+    return json.dumps({"E": last, "U": first, "u": last, "b": bids, "a": []}).encode()
+
+
+def test_a_book_that_lost_diffs_stays_as_it_was_until_the_next_recorded_snapshot() -> None:
+    book = BookHistory(None)
+    book.snapshot(Depth(10, [(100, 1)], [(200, 1)]))
+    book.add(_diff(11, 12, [("0.00000101", "0.00000002")]))
+    assert book.depth(5).last_update_id == 12
+    book.add(_diff(15, 16, [("0.00000102", "0.00000003")]))
+    assert book.depth(5) == Depth(12, [(101, 2), (100, 1)], [(200, 1)])
+    book.snapshot(Depth(14, [(99, 1)], [(200, 1)]))
+    assert book.depth(5) == Depth(16, [(102, 3), (99, 1)], [(200, 1)])
