@@ -36,6 +36,7 @@ FULL = os.environ.get("QUINTET_CHAOS") == "full"
 TICKS, KILLS = (50_000, 30) if FULL else (5_000, 6)
 SEED = int(os.environ.get("QUINTET_CHAOS_SEED", "4"))
 KILL_EVERY_S = 1.0
+IDLE_MS, FREEZE_S = 1_500, 3.0
 SETTLE_S = 60.0
 
 
@@ -96,6 +97,16 @@ class Killer:
         self._random = random.Random(SEED)
         self.killed: dict[str, int] = {}
 
+    def freeze(self) -> None:
+        """Stop a worker for longer than its entries may lie idle: when it goes on, they are another's."""
+        workers = [process["pid"] for process in self._processor.status()["processes"]]
+        if workers:
+            pid = self._random.choice(workers)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                threading.Timer(FREEZE_S, thaw, (pid,)).start()
+                self.killed["frozen worker"] = self.killed.get("frozen worker", 0) + 1
+
     def kill(self) -> None:
         workers = [process["pid"] for process in self._processor.status()["processes"]]
         server = self._servers.pids()
@@ -105,6 +116,11 @@ class Killer:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 self.killed[what] = self.killed.get(what, 0) + 1
+
+
+def thaw(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
 
 
 def counts(dsn: str) -> tuple[int, int]:
@@ -152,15 +168,17 @@ async def test_no_tick_is_lost_or_counted_twice_whatever_is_killed(
         url, dsn = servers.redis_url, servers.database_url
         with connect(dsn, 10) as connection:
             migrate(connection)
-        config = PoolConfig(min_idle_ms=2_000, sweep_s=0.5)
+        config = PoolConfig(min_idle_ms=IDLE_MS, sweep_s=0.5)
         processor = OptimizedStreamProcessor(url, dsn, workers=4, processes=3, config=config, name="chaos")
         await processor.start()
         producer = Producer(url, ticks, KILLS * KILL_EVERY_S)
         killer = Killer(servers, processor)
         try:
             producer.start()
-            for _ in range(KILLS):
+            for number in range(KILLS):
                 await asyncio.sleep(KILL_EVERY_S)
+                if number % 4 == 1:
+                    killer.freeze()
                 killer.kill()
             last_kill = time.monotonic()
             await asyncio.to_thread(producer.join, SETTLE_S)

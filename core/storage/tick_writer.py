@@ -29,6 +29,9 @@ _INSERT_GREEKS = "INSERT INTO worker_greeks SELECT * FROM pg_temp.worker_greeks_
 _MERGE_INDICATORS = f"""INSERT INTO worker_indicators ({", ".join(INDICATOR_COLUMNS)})
 SELECT symbol_id, ts, {", ".join(f"nullif({n}, 'NaN')" for n in INDICATOR_NAMES)} FROM pg_temp.worker_indicators_staging
 ON CONFLICT (symbol_id, ts) DO UPDATE SET {", ".join(f"{n} = excluded.{n}" for n in INDICATOR_NAMES)}"""  # noqa: S608
+_MOVE_SHARDS = """UPDATE worker_shards w SET position = moved.position, at = now()
+FROM unnest(%s::smallint[], %s::bigint[], %s::text[]) AS moved (shard, epoch, position)
+WHERE w.shard = moved.shard AND w.epoch = moved.epoch RETURNING w.shard"""
 _MERGE_STATES = """INSERT INTO worker_states (symbol_id, shard, state)
 SELECT * FROM unnest(%s::int[], %s::smallint[], %s::bytea[])
 ON CONFLICT (symbol_id) DO UPDATE SET shard = excluded.shard, state = excluded.state"""
@@ -191,12 +194,11 @@ class TickWriter:
         indicators = np.concatenate([shard.indicators for shard in shards])
         states = [(key, shard.shard, state) for shard in shards for key, state in shard.states.items()]
         with self.connection.limited(self._limit_s), self.connection.transaction(), self.connection.cursor() as cursor:
-            for shard in sorted(shards, key=lambda s: s.shard):
-                cursor.execute(
-                    "UPDATE worker_shards SET position = %s, at = now() WHERE shard = %s AND epoch = %s",
-                    (shard.position, shard.shard, shard.epoch),
-                )
-                if cursor.rowcount != 1:
+            own = sorted(shards, key=lambda shard: shard.shard)
+            columns = [[s.shard for s in own], [s.epoch for s in own], [s.position for s in own]]
+            kept = {number for (number,) in cursor.execute(_MOVE_SHARDS, columns).fetchall()}
+            for shard in own:
+                if shard.shard not in kept:
                     raise LostShard(shard.shard)
             if len(indicators):
                 _copy(cursor, "pg_temp.worker_indicators_staging", self._indicators.encode(_columns(indicators)))

@@ -196,6 +196,8 @@ class ShardStage:
             except LostShard as error:
                 logger.info("%s: %s", self._name, error)
                 del changed[error.shard], self._shards[error.shard]
+        pipeline = client.pipeline(transaction=False)
         for number, rows in changed.items():
             self._shards[number].has_stored(rows)
-            ask_sync(client, "XTRIM", shard_stream(number), "MINID", next_id(rows.position))
+            pipeline.xtrim(shard_stream(number), minid=next_id(rows.position), approximate=False)
+        pipeline.execute()
