@@ -26,6 +26,10 @@ class _Trade(msgspec.Struct, gc=False):
     E: int
 
 
+#: above any price
+_NO_LIMIT = 1 << 62
+
+
 class _Diff(msgspec.Struct, gc=False):
     E: int
     U: int
@@ -148,7 +152,8 @@ class BookHistory:
     """The book as of the last diff shown, by the venue's rule: a snapshot, then every diff that ends after it.
 
     Until the recorded snapshot has been reached, the book is that snapshot. Where diffs are missing in the recording, it
-    stays as of the last one before, until a newer recorded snapshot has been reached.
+    stays as of the last one before, until a newer recorded snapshot has been reached. Levels beyond those of the snapshot
+    are left out: only those that changed since are known of them.
     """
 
     def __init__(self, snapshot: Depth | None) -> None:
@@ -158,6 +163,8 @@ class BookHistory:
         self._early: deque[Depth] = deque(maxlen=_PENDING)
         self._bids: dict[int, int] = {}
         self._asks: dict[int, int] = {}
+        #: the lowest bid and the highest ask of the snapshot
+        self._known = (0, _NO_LIMIT)
         self._last_id = 0
         self._reached = snapshot is None
         self.event_ms = 0
@@ -172,6 +179,7 @@ class BookHistory:
         self.settle()
         if not self._reached or depth.last_update_id > self._last_id:
             self._bids, self._asks = dict(depth.bids), dict(depth.asks)
+            self._known = (min(self._bids, default=0), max(self._asks, default=_NO_LIMIT))
             self._last_id = depth.last_update_id
         self._reached = True
         for diff in self._early:
@@ -210,5 +218,7 @@ class BookHistory:
         self.settle()
         if not self._reached and self._first is not None:
             return Depth(self._first.last_update_id, self._first.bids[:limit], self._first.asks[:limit])
-        bids = sorted(self._bids.items(), reverse=True)[:limit]
-        return Depth(self._last_id, bids, sorted(self._asks.items())[:limit])
+        low, high = self._known
+        bids = sorted(((price, size) for price, size in self._bids.items() if price >= low), reverse=True)
+        asks = sorted((price, size) for price, size in self._asks.items() if price <= high)
+        return Depth(self._last_id, bids[:limit], asks[:limit])

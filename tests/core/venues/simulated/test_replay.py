@@ -265,3 +265,10 @@ def test_a_book_that_lost_diffs_stays_as_it_was_until_the_next_recorded_snapshot
     assert book.depth(5) == Depth(12, [(101, 2), (100, 1)], [(200, 1)])
     book.snapshot(Depth(14, [(99, 1)], [(200, 1)]))
     assert book.depth(5) == Depth(16, [(102, 3), (99, 1)], [(200, 1)])
+
+
+def test_levels_beyond_the_recorded_snapshot_are_not_told_for_others_among_them_may_be_missing() -> None:
+    book = BookHistory(None)
+    book.snapshot(Depth(10, [(101, 1), (100, 1)], [(200, 1)]))
+    book.add(_diff(11, 12, [("0.00000099", "0.00000002"), ("0.00000101", "0")]))
+    assert book.depth(5) == Depth(12, [(100, 1)], [(200, 1)])
