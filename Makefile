@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do command 
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: run test test-ib-insync lint bench lock setup setup-dev clean
+.PHONY: run test test-ib-insync chaos lint bench lock setup setup-dev clean
 
 # Open the live dashboard (ARGS="--market simulated" and so on are passed on)
 run: setup
@@ -19,6 +19,10 @@ test-ib-insync:
 	@test -n "$(PYTHON)" || { echo "Quintet needs Python 3.11 or newer; none was found."; exit 1; }
 	@$(PYTHON) scripts/bootstrap.py --venv $(VENV)-ib-insync --lock requirements-ib-insync.lock
 	$(VENV)-ib-insync/bin/python -m pytest tests/core/venues/ibkr
+
+# 50,000 ticks through the worker pool while workers, Redis and Postgres are killed, one each second
+chaos: setup-dev
+	QUINTET_CHAOS=full $(BIN)/python -m pytest -s tests/test_chaos_workers.py $(ARGS)
 
 # ruff, mypy, import-linter
 lint: setup-dev

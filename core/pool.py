@@ -58,7 +58,7 @@ class WorkerPool:
         """`database_url` names the schema and `folder` holds the spool of this kind of market; `belongs(symbol)` says
         whether a symbol is of that kind."""
         self.clock = clock
-        self.config = PoolConfig(batch_size=config.optimized_processor_batch_size)
+        self.config = PoolConfig(batch_size=config.optimized_processor_batch_size, retention_days=config.tick_retention_days)
         self.configured_count = config.optimized_processor_workers
         self._stream = stream
         self._switchboard = switchboard

@@ -104,6 +104,8 @@ class ScannerConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream_entries: int = 400_000
     #: what that spool may hold
     spool_bytes: int = 256 * 1024 * 1024
+    #: days after which the workers' ticks, indicators and Greeks are dropped; 0 keeps all
+    tick_retention_days: int = 0
     #: days after which detected patterns are dropped; 0 keeps all
     pattern_retention_days: int = 30
 
@@ -276,6 +278,7 @@ def _check_scanner(scanner: ScannerConfig) -> None:
         "pipeline_threads": (scanner.pipeline_threads, 1, 16),
         "stream_entries": (scanner.stream_entries, 10_000, 100_000_000),
         "spool_bytes": (scanner.spool_bytes, 1 << 20, 1 << 40),
+        "tick_retention_days": (scanner.tick_retention_days, 0, 36_500),
         "pattern_retention_days": (scanner.pattern_retention_days, 0, 36_500),
     }
     for name, (value, least, most) in ranges.items():

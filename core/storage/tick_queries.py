@@ -20,7 +20,7 @@ _GREEKS = (
 )
 #: the newest Greeks of each option: one look into the index per option and day
 _CHAIN = f"""SELECT s.text, s.venue, coalesce(s.expiry::text, s.month), s.strike, s.side, g.volatility_state,
-    (extract(epoch FROM g.ts) * 1000)::bigint, t.price, {", ".join(f"g.{name}" for name in _GREEKS)}
+    (extract(epoch FROM g.ts) * 1000)::bigint, t.price, t.bid, t.ask, {", ".join(f"g.{name}" for name in _GREEKS)}
 FROM worker_symbols s
 CROSS JOIN LATERAL (SELECT * FROM worker_greeks WHERE symbol_id = s.id ORDER BY ts DESC, event_key LIMIT 1) g
 JOIN worker_ticks t ON t.symbol_id = g.symbol_id AND t.ts = g.ts AND t.event_key = g.event_key
@@ -44,7 +44,9 @@ def chains(connection: TimedConnection, underlying: str, now_ms: int) -> dict[st
     tick's, `model_price` the formula's; `volatility_state` a number of `core.workers.options`.
     """
     found: dict[str, list[dict[str, Any]]] = {}
-    for text, venue, expiry, strike, side, state, ts_ms, price, *figures in connection.execute(_CHAIN, (underlying,)):
+    for text, venue, expiry, strike, side, state, ts_ms, price, bid, ask, *figures in connection.execute(
+        _CHAIN, (underlying,)
+    ):
         values = {name: _number(figure) for name, figure in zip(_GREEKS, figures, strict=True)}
         option = {
             "symbol": text,
@@ -52,6 +54,8 @@ def chains(connection: TimedConnection, underlying: str, now_ms: int) -> dict[st
             "strike": strike,
             "right": side,
             "price": price,
+            "bid": bid,
+            "ask": ask,
             "model_price": values.pop("price"),
             "underlying_price": values.pop("underlying_price"),
             "volatility": values.pop("implied_volatility"),

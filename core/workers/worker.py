@@ -145,7 +145,7 @@ class WorkerProcess:
     # -- each half second
 
     async def _tick(self, client: Any, tell: Callable[[Report], None]) -> None:
-        await self._bury_left()
+        await self._bury_left(client)
         for slot in self._slots.values():
             if slot.task.done():
                 slot.task.result()  # a worker's loop only ends when it is told to: whatever this raises is a defect
@@ -159,12 +159,24 @@ class WorkerProcess:
         except REDIS_TROUBLE as error:
             logger.debug("statuses: %s", error)
 
-    async def _bury_left(self) -> None:
-        for slot in [slot for slot in self._leaving if slot.task.done()]:
+    async def _bury_left(self, client: Any) -> None:
+        left = [slot for slot in self._leaving if slot.task.done()]
+        for slot in left:
             self._leaving.remove(slot)
             self._past[0] += slot.stage.gauges.processed
             self._past[1] += slot.stage.gauges.errors
             await _close(slot)
+        with contextlib.suppress(*REDIS_TROUBLE):
+            await self._take_leave(client, left)
+
+    async def _take_leave(self, client: Any, slots: list[_Slot]) -> None:
+        """Ended, not lost: a status that is too old to be shown is a worker's last word."""
+        pipeline = client.pipeline(transaction=False)
+        for slot in slots:
+            status = msgspec.structs.replace(self._status(slot.number, slot, []), at_ms=0)
+            pipeline.set(worker(status.name), to_json(status), ex=STATUS_S)
+        if slots:
+            await pipeline.execute()
 
     def _report(self) -> Report:
         assert self._shards is not None
@@ -246,7 +258,7 @@ class WorkerProcess:
         for slot in self._leaving:
             await _close(slot)
         with contextlib.suppress(*REDIS_TROUBLE):
-            await client.delete(*(worker(slot.stream.name) for slot in self._leaving)) if self._leaving else None
+            await self._take_leave(client, self._leaving)
         await client.aclose()
         if self._shards is not None:
             await asyncio.to_thread(self._shards.join, 1.0)

@@ -143,6 +143,7 @@ def test_a_missing_file_means_the_defaults(tmp_path: Path) -> None:
         ("pipeline_threads", 17),
         ("stream_entries", 500),
         ("spool_bytes", 10),
+        ("tick_retention_days", -1),
         ("pattern_retention_days", -1),
     ],
 )

@@ -84,6 +84,7 @@ async def test_a_pool_stores_ticks_and_indicators_shows_itself_scales_pauses_and
     await until(lambda: sum(w["state"] != "LOST" for w in status.read()["workers"]) == 5, "five workers", 3)
     await pool.scale(1)
     await until(lambda: pool.status()["workers"] == 1, "one worker", 3)
+    await until(lambda: [w["name"] for w in status.read()["workers"]] == ["test-0"], "those that left are not lost", 3)
 
     began = time.monotonic()
     await pool.pause()
