@@ -11,6 +11,8 @@ PAGES = {
     "live": "/",
     "books": "/books?symbol=AAPL",
     "connections": "/connections",
+    "workers": "/workers",
+    "options": "/options?underlying=BTC",
     "monitoring": "/monitoring",
     "settings": "/settings",
 }
