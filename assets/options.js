@@ -9,8 +9,9 @@ window.quintet.options = (() => {
   let isMounted = false;
   let timer = 0;
   let round = 0;                 // an answer of an earlier choice is dropped
-  let view = null;               // { underlying, expiry, all }
+  let view = null;               // { underlying, venue, expiry, all }; venue "": the server's choice
   let underlyings = null;        // null: not answered yet
+  let venues = {};               // underlying -> its venues
   let chains = new Map();        // expiry -> rows
   let expiries = [];
   let answeredAt = 0;            // performance.now() of the newest chain
@@ -21,9 +22,10 @@ window.quintet.options = (() => {
 
   function mount() {
     const given = new URLSearchParams(location.search);
-    view = { underlying: given.get("underlying") || "", expiry: given.get("expiry") || "", all: given.get("strikes") === "all" };
+    view = { underlying: given.get("underlying") || "", venue: (given.get("venue") || "").toUpperCase(), expiry: given.get("expiry") || "", all: given.get("strikes") === "all" };
     isMounted = true;
     underlyings = null;
+    venues = {};
     trouble = "";
     forget();
     byId("chain-strikes").addEventListener("click", (event) => {
@@ -59,12 +61,11 @@ window.quintet.options = (() => {
   }
 
   function change(part) {
-    const isOther = part.underlying !== undefined && part.underlying !== view.underlying;
+    const isOther = ["underlying", "venue"].some((name) => part[name] !== undefined && part[name] !== view[name]);
     Object.assign(view, part);
-    if (isOther) {
-      view.expiry = "";
-      forget();
-    }
+    if (part.underlying !== undefined) view.expiry = "";
+    if (isOther) forget();
+    keepVenue();
     writeUrl();
     show();
     if (!view.all || isOther || part.expiry) ask();
@@ -72,7 +73,8 @@ window.quintet.options = (() => {
 
   function writeUrl() {
     const url = new URL(location.href);
-    for (const [name, value] of Object.entries({ underlying: view.underlying, expiry: view.expiry, strikes: view.all ? "all" : "" })) {
+    const venue = !underlyings || listedVenues().length > 1 ? view.venue : "";
+    for (const [name, value] of Object.entries({ underlying: view.underlying, venue, expiry: view.expiry, strikes: view.all ? "all" : "" })) {
       if (value) url.searchParams.set(name, value);
       else url.searchParams.delete(name);
     }
@@ -91,7 +93,7 @@ window.quintet.options = (() => {
     const answer = await fetch(path, { cache: "no-store", headers: { accept: "application/json" } });
     if (answer.ok) return answer.json();
     const body = await answer.json().catch(() => ({}));
-    throw new Error(body.error || `the server answered ${answer.status}`);
+    throw Object.assign(new Error(body.error || `the server answered ${answer.status}`), { parameter: body.parameter });
   }
 
   async function ask() {
@@ -102,14 +104,16 @@ window.quintet.options = (() => {
     try {
       const isWhole = performance.now() - wholeAt > WHOLE_MS;
       if (isWhole || !underlyings || !underlyings.length) {
-        const listed = (await get("/api/v1/options")).underlyings;
+        const body = await get("/api/v1/options");
         if (!isMine()) return;
-        take(listed);
+        venues = body.venues;
+        take(body.underlyings);
       }
       if (view.underlying && underlyings.length) await askChains(isWhole || !view.expiry, isMine);
       if (isMine()) trouble = "";
     } catch (error) {
       if (!isMine()) return;
+      if (error.parameter === "venue") view.venue = "";   // none of its options is stored: the next one asks for the default
       if (!trouble) troubleSince = Date.now();
       trouble = error instanceof TypeError ? "the server does not answer" : error.message;
     } finally {
@@ -120,17 +124,30 @@ window.quintet.options = (() => {
 
   function take(listed) {
     underlyings = listed;
-    if (!listed.length || listed.includes(view.underlying)) return;
+    if (!listed.length) return;
+    keepVenue();
+    if (listed.includes(view.underlying)) return;
     view.underlying = listed[0];
     view.expiry = "";
+    keepVenue();
     forget();
     writeUrl();
   }
 
+  const listedVenues = () => venues[view.underlying] || [];
+
+  /** The chosen venue, unless this underlying is not there. */
+  function keepVenue() {
+    if (underlyings && !listedVenues().includes(view.venue)) view.venue = "";
+  }
+
   async function askChains(isWhole, isMine) {
-    const path = `/api/v1/options/${encodeURIComponent(view.underlying)}`;
-    const body = await get(isWhole ? path : `${path}?expiry=${encodeURIComponent(view.expiry)}`);
+    const query = new URLSearchParams(Object.entries({ venue: view.venue, expiry: isWhole ? "" : view.expiry }).filter(([, value]) => value));
+    const body = await get(`/api/v1/options/${encodeURIComponent(view.underlying)}?${query}`);
     if (!isMine()) return;
+    const isTold = view.venue !== body.venue;
+    view.venue = body.venue;
+    venues[view.underlying] = body.venues;
     expiries = body.expiries;
     if (isWhole) {
       chains = new Map(Object.entries(body.chains));
@@ -139,8 +156,8 @@ window.quintet.options = (() => {
       for (const [expiry, rows] of Object.entries(body.chains)) chains.set(expiry, rows);
     }
     answeredAt = performance.now();
-    if (expiries.includes(view.expiry)) return;
-    view.expiry = nextExpiry();
+    if (!expiries.includes(view.expiry)) view.expiry = nextExpiry();
+    else if (!isTold) return;
     writeUrl();
   }
 
@@ -169,7 +186,7 @@ window.quintet.options = (() => {
     const shown = optionChain.near(pairs, price, view.all);
     optionChain.show(pairs, price, view.all, passed);
     optionCharts.show(shown, price);
-    dom.text(byId("smile-note"), view.expiry ? `${view.underlying} · ${dated(view.expiry)}` : "");
+    dom.text(byId("smile-note"), view.expiry ? `${view.underlying} · ${named(view.venue)} · ${dated(view.expiry)}` : "");
   }
 
   const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -180,6 +197,8 @@ window.quintet.options = (() => {
     return year ? `${Number(day)} ${MONTHS[month - 1]} ${year}` : expiry;
   }
 
+  const named = (venue) => venue.replaceAll("_", " ");
+
   function terms() {
     const { optionChecks } = q();
     return expiries.map((expiry) => {
@@ -188,18 +207,27 @@ window.quintet.options = (() => {
     });
   }
 
-  function showSelectors() {
-    const { dom, format } = q();
-    const box = byId("option-underlying");
-    const listed = (underlyings || []).join("\n");
+  function showSelect(identity, label, names, chosen, onChoice, told = (name) => name) {
+    const { dom } = q();
+    const box = byId(identity);
+    const listed = names.join("\n");
     if (box.dataset.listed !== listed || !box.firstElementChild) {
       box.dataset.listed = listed;
-      const select = dom.make("select", { "aria-label": "Underlying" }, ...(underlyings || []).map((name) => dom.make("option", { value: name }, name)));
+      const select = dom.make("select", { "aria-label": label }, ...names.map((name) => dom.make("option", { value: name }, told(name))));
       select.disabled = !listed;
-      select.addEventListener("change", () => change({ underlying: select.value }));
+      select.addEventListener("change", () => onChoice(select.value));
       box.replaceChildren(select);
     }
-    if (view.underlying && box.firstElementChild.value !== view.underlying) box.firstElementChild.value = view.underlying;
+    if (chosen && box.firstElementChild.value !== chosen) box.firstElementChild.value = chosen;
+  }
+
+  function showSelectors() {
+    const { dom, format } = q();
+    showSelect("option-underlying", "Underlying", underlyings || [], view.underlying, (underlying) => change({ underlying }));
+    const places = listedVenues();
+    dom.hide(byId("option-venue"), places.length < 2);
+    showSelect("option-venue", "Venue", places, view.venue, (venue) => change({ venue }), named);
+    dom.text(byId("option-at"), view.venue && places.length < 2 ? named(view.venue) : "");
     for (const chip of document.querySelectorAll("[data-strikes]")) dom.attribute(chip, "aria-pressed", String((chip.dataset.strikes === "all") === view.all));
     const chips = byId("option-expiries");
     if (chips.dataset.listed !== expiries.join()) {

@@ -74,15 +74,15 @@ class PoolAnswers:
         """Puts one dead letter, or "all", back into the stream; how many. Raises StorageUnavailable."""
         return self._dead.replay(entry)
 
-    def underlyings(self) -> list[str]:
-        """Of options that came by. Raises StorageUnavailable."""
+    def underlyings(self) -> dict[str, list[str]]:
+        """Of options that came by, each with its venues. Raises StorageUnavailable."""
         return self._questions.run(tick_queries.underlyings)
 
-    def chains(self, underlying: str) -> dict[str, Any]:
+    def chains(self, underlying: str, venue: str | None) -> dict[str, Any]:
         """`GET /api/v1/options/{underlying}`. Raises KeyError (no option of it came by) and StorageUnavailable."""
         now_ms = self._pool.clock.now_ms()
-        found = self._questions.run(lambda connection: tick_queries.chains(connection, underlying, now_ms))
-        if not found["chains"]:
+        found = self._questions.run(lambda connection: tick_queries.chains(connection, underlying, now_ms, venue))
+        if not found["venues"]:
             raise KeyError(underlying)
         for chain in found["chains"].values():
             for option in chain:
@@ -146,13 +146,16 @@ class AsksPool:
         """Put one, or "all", back into the stream; how many were."""
         return await asyncio.to_thread(self._there().replay, entry)
 
-    async def option_underlyings(self) -> list[str]:
-        """The underlyings of the options that came by."""
+    async def option_underlyings(self) -> dict[str, list[str]]:
+        """The underlyings of the options that came by, each with its venues, that with the most options first."""
         return await asyncio.to_thread(self._there().underlyings)
 
-    async def option_chains(self, underlying: str) -> dict[str, Any]:
-        """The newest of each option of an underlying. Raises KeyError for one without options."""
-        return await asyncio.to_thread(self._there().chains, underlying)
+    async def option_chains(self, underlying: str, venue: str | None = None) -> dict[str, Any]:
+        """The newest of each option of an underlying at a venue (None: that with the most options).
+
+        Raises KeyError for an underlying without options; at a venue without any the answer's `venue` is "".
+        """
+        return await asyncio.to_thread(self._there().chains, underlying, venue)
 
     def _there(self) -> PoolAnswers:
         if self._answers is None:

@@ -15,7 +15,7 @@ from web.inputs import BadRequest, json_object, whole
 DEAD_LETTERS, MAX_DEAD_LETTERS = 100, 1_000
 #: longest id of a stream's entry: two 64-bit numbers and a dash
 ENTRY_LENGTH = 41
-#: longest name of an underlying that is looked up
+#: longest name of an underlying, and of a venue, that is looked up
 NAME_LENGTH = 64
 REPLAY_ALL = "all"
 
@@ -68,21 +68,34 @@ class WorkersApi:
 
     async def underlyings(self, request: Request) -> Response:
         try:
-            return await answer(request, {"underlyings": await self._system.option_underlyings()})
+            venues = await self._system.option_underlyings()
         except RetryableError:
             return await refuse(request, 503, _DATABASE_AWAY)
+        return await answer(request, {"underlyings": list(venues), "venues": venues})
 
     async def chains(self, request: Request) -> Response:
-        """Every option of an underlying with its newest tick, by expiry and strike; `expiry`: the chain of that one only."""
+        """Every option of an underlying at one venue with its newest tick, by expiry and strike.
+
+        `venue` (the one with the most options), `expiry`: the chain of that one only.
+        """
         underlying: str = request.path_params["underlying"]
+        venue = request.query_params.get("venue")
         try:
-            chains: dict[str, Any] = await self._system.option_chains(underlying[:NAME_LENGTH])
+            chains: dict[str, Any] = await self._system.option_chains(
+                underlying[:NAME_LENGTH], None if venue is None else venue[:NAME_LENGTH]
+            )
         except KeyError:
             return await refuse(
                 request, 404, "no option of this underlying has come yet", underlying=underlying[:NAME_LENGTH]
             )
         except RetryableError:
             return await refuse(request, 503, _DATABASE_AWAY)
+        if not chains["venue"]:
+            there_are = ", ".join(chains["venues"])
+            return await refuse(
+                request, 422, f"no option of this underlying at this venue; there are those of {there_are}",
+                parameter="venue", venues=chains["venues"],
+            )  # fmt: skip
         expiry = request.query_params.get("expiry")
         if expiry is not None:
             chains = {**chains, "chains": {name: rows for name, rows in chains["chains"].items() if name == expiry}}

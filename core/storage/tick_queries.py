@@ -18,8 +18,10 @@ _GREEKS = (
     "vanna",
     "vomma",
 )
+#: whose option it is: the exchange that the symbol was read as one of, however its ticks spell it; else the ticks' venue
+_VENUE = "coalesce(s.exchange, upper(s.venue))"
 #: the newest Greeks of each option: one look into the index per option and day
-_CHAIN = f"""SELECT s.text, s.venue, coalesce(s.expiry::text, s.month), s.strike, s.side, g.volatility_state,
+_CHAIN = f"""SELECT s.text, {_VENUE}, coalesce(s.expiry::text, s.month), s.strike, s.side, g.volatility_state,
     (extract(epoch FROM g.ts) * 1000)::bigint, t.price, t.bid, t.ask, {", ".join(f"g.{name}" for name in _GREEKS)}
 FROM worker_symbols s
 CROSS JOIN LATERAL (SELECT * FROM worker_greeks WHERE symbol_id = s.id ORDER BY ts DESC, event_key LIMIT 1) g
@@ -31,22 +33,46 @@ CROSS JOIN LATERAL (SELECT * FROM worker_indicators WHERE symbol_id = s.id ORDER
 WHERE %s::text[] IS NULL OR s.text = ANY(%s) ORDER BY s.text, s.venue"""  # noqa: S608
 
 
-def underlyings(connection: TimedConnection) -> list[str]:
-    """Those of which an option has come by."""
-    rows = connection.execute("SELECT DISTINCT underlying FROM worker_symbols WHERE kind = 'option' ORDER BY 1").fetchall()
-    return [name for (name,) in rows if name]
+def underlyings(connection: TimedConnection) -> dict[str, list[str]]:
+    """Those of which an option has come by, each with its venues: the one with the most options first, then by name."""
+    rows = connection.execute(
+        f"SELECT s.underlying, {_VENUE}, count(DISTINCT s.text) FROM worker_symbols s "  # noqa: S608
+        "WHERE s.kind = 'option' AND s.underlying <> '' GROUP BY 1, 2"
+    ).fetchall()
+    counts: dict[str, dict[str, int]] = {}
+    for name, venue, count in sorted(rows):
+        counts.setdefault(name, {})[venue] = count
+    return {name: by_size(sizes) for name, sizes in counts.items()}
 
 
-def chains(connection: TimedConnection, underlying: str, now_ms: int) -> dict[str, Any]:
-    """The newest of each option of an underlying, as `GET /api/v1/options/{underlying}` tells it.
+def chains(connection: TimedConnection, underlying: str, now_ms: int, venue: str | None = None) -> dict[str, Any]:
+    """The newest of each option of an underlying at one venue, as `GET /api/v1/options/{underlying}` tells it.
+
+    One venue only: prices of Deribit are in coins, those of Binance in dollars. `venue` (in any case) defaults to the one
+    with the most options; at a venue that has none the answer's `venue` is "". `venues` are all, as `underlyings` has them.
 
     By expiry ("2026-06-26", or the month where no day is told), strikes ascending, calls before puts. `price` is the
     tick's, `model_price` the formula's; `volatility_state` a number of `core.workers.options`.
     """
+    rows = connection.execute(_CHAIN, (underlying,)).fetchall()
+    texts: dict[str, set[str]] = {}
+    for text, place, *_ in rows:
+        texts.setdefault(place, set()).add(text)
+    venues = by_size({place: len(known) for place, known in texts.items()})
+    wanted = venue.upper() if venue is not None else next(iter(venues), "")
+    found = _by_expiry([row for row in rows if row[1] == wanted], now_ms)
+    told = wanted if wanted in venues else ""
+    return {"underlying": underlying, "venue": told, "venues": venues, "expiries": sorted(found), "chains": found}
+
+
+def by_size(counts: dict[str, int]) -> list[str]:
+    """Names by their falling counts, equal ones by name."""
+    return sorted(counts, key=lambda name: (-counts[name], name))
+
+
+def _by_expiry(rows: list[tuple[Any, ...]], now_ms: int) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for text, venue, expiry, strike, side, state, ts_ms, price, bid, ask, *figures in connection.execute(
-        _CHAIN, (underlying,)
-    ):
+    for text, venue, expiry, strike, side, state, ts_ms, price, bid, ask, *figures in rows:
         values = {name: _number(figure) for name, figure in zip(_GREEKS, figures, strict=True)}
         option = {
             "symbol": text,
@@ -65,7 +91,7 @@ def chains(connection: TimedConnection, underlying: str, now_ms: int) -> dict[st
             "age_ms": max(0, now_ms - ts_ms),
         }
         found.setdefault(expiry or "", []).append(option)
-    return {"underlying": underlying, "expiries": sorted(found), "chains": found}
+    return found
 
 
 def indicators(connection: TimedConnection, symbols: list[str] | None = None) -> list[dict[str, Any]]:

@@ -100,8 +100,8 @@ class IdleSystem(System):
         #: dead letters, newest first
         self.letters: list[dict[str, Any]] = []
         self.replayed: list[str] = []
-        #: underlying -> answer of option_chains
-        self.chains: dict[str, dict[str, Any]] = {}
+        #: underlying -> venue -> expiries and chains that option_chains answers; the first venue is the default
+        self.chains: dict[str, dict[str, dict[str, Any]]] = {}
         self.settings_now: dict[str, object] = {
             "workers.processor": "optimized", "workers.count": None, "workers.paused": False
         }  # fmt: skip
@@ -129,15 +129,18 @@ class IdleSystem(System):
         self.letters = [letter for letter in self.letters if entry not in ("all", letter["id"])]
         return before - len(self.letters)
 
-    async def option_underlyings(self) -> list[str]:
+    async def option_underlyings(self) -> dict[str, list[str]]:
         if self.is_postgres_away:
             raise StorageUnavailable("away")
-        return list(self.chains)
+        return {name: list(places) for name, places in self.chains.items()}
 
-    async def option_chains(self, underlying: str) -> dict[str, Any]:
+    async def option_chains(self, underlying: str, venue: str | None = None) -> dict[str, Any]:
         if self.is_postgres_away:
             raise StorageUnavailable("away")
-        return self.chains[underlying]
+        places = self.chains[underlying]
+        wanted = next(iter(places)) if venue is None else venue.upper() if venue.upper() in places else ""
+        told = {"underlying": underlying, "venue": wanted, "venues": list(places)}
+        return {"expiries": [], "chains": {}} | places.get(wanted, {}) | told
 
     async def toggles(self) -> list[dict[str, Any]]:
         choices = {"workers.processor": ("optimized", "standard"), "workers.count": (None, *range(1, 9))}

@@ -40,18 +40,15 @@ def chains(now: int, strikes: int = 31) -> dict[str, Any]:
 
     first = rows(0.52)
     first[-1] |= {"volatility": None, "volatility_state": "BELOW_INTRINSIC", **dict.fromkeys(("delta", "gamma", "vega"))}
-    return {
-        "underlying": "BTC", "expiries": ["2026-12-25", "2027-06-25"],
-        "chains": {"2026-12-25": first, "2027-06-25": rows(0.48)},
-    }  # fmt: skip
+    return {"expiries": ["2026-12-25", "2027-06-25"], "chains": {"2026-12-25": first, "2027-06-25": rows(0.48)}}
 
 
 @pytest.fixture
 def shown(idle_server: Any) -> Any:
     system = idle_server.system
     now = system.clock.now_ms()
-    system.chains = {"BTC": chains(now), "NIFTY": {"underlying": "NIFTY", "expiries": ["2026-06"], "chains": {"2026-06": [
-        option(now - 86_400_000, 24_000.0, "C", 24_100.0, 0.14, age_ms=86_400_000)]}}}  # fmt: skip
+    system.chains = {"BTC": {"DERIBIT": chains(now)}, "NIFTY": {"NFO": {"expiries": ["2026-06"], "chains": {"2026-06": [
+        option(now - 86_400_000, 24_000.0, "C", 24_100.0, 0.14, age_ms=86_400_000)]}}}}  # fmt: skip
     system.is_postgres_away = False
     return idle_server
 
@@ -135,13 +132,45 @@ def test_another_expiry_and_underlying_are_chosen_and_stand_in_the_address(page:
     expect(page.locator("#option-verdict")).to_have_attribute("data-level", "stale")
 
 
+def test_each_venue_has_its_chain_and_its_checks_and_stands_in_the_address(
+    shown: Any, open_page: Callable[..., Page]
+) -> None:
+    now = shown.system.clock.now_ms()
+    spot = 98_500.0
+    binance = [option(now, strike, right, spot, 0.6) for strike in (96_000.0, 98_000.0, 100_000.0) for right in "CP"]
+    shown.system.chains["BTC"]["BINANCE_OPTIONS"] = {"expiries": ["2026-12-25"], "chains": {"2026-12-25": binance}}
+    page = opened(open_page(shown.base + "/options"))
+    venue = page.get_by_label("Venue", exact=True)
+    expect(venue).to_have_value("DERIBIT")
+    expect(page).to_have_url(re.compile("venue=DERIBIT"))
+    expect(page.locator("#smile-note")).to_have_text("BTC · DERIBIT · 25 Dec 2026")
+    venue.select_option("BINANCE_OPTIONS")
+    expect(page.locator("#chain-rows tr")).to_have_count(3)
+    expect(page).to_have_url(re.compile("underlying=BTC.*venue=BINANCE_OPTIONS"))
+    expect(page.locator("#option-price")).to_have_text("98\u2009500.0")
+    expect(page.locator("#option-verdict")).to_have_text("Every price has its volatility")
+    expect(page.locator("#option-calendar")).to_have_text("–")  # the other expiry is Deribit's alone
+    for width, height in ((1440, 900), (390, 844)):
+        page.set_viewport_size({"width": width, "height": height})
+        expect(venue).to_be_in_viewport(ratio=1)
+        fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        expect_soon(page, lambda fits=fits: page.evaluate(fits))
+    page.reload()
+    expect(venue).to_have_value("BINANCE_OPTIONS", timeout=10_000)
+    expect(page.locator("#chain-rows tr")).to_have_count(3)
+    page.get_by_label("Underlying", exact=True).select_option("NIFTY")
+    expect(page.locator("#option-at")).to_have_text("NFO")
+    expect(venue).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("venue="))
+
+
 def test_without_an_option_tick_the_page_tells_how_to_make_one(shown: Any, open_page: Callable[..., Page]) -> None:
     shown.system.chains = {}
     page = open_page(shown.base + "/options")
     expect(page.locator("#option-empty")).to_be_visible(timeout=10_000)
     expect(page.locator("#option-empty")).to_contain_text("XADD ticks:intraday:processed")
     expect(page.locator("#chain")).to_be_hidden()
-    shown.system.chains = {"BTC": chains(shown.system.clock.now_ms())}
+    shown.system.chains = {"BTC": {"DERIBIT": chains(shown.system.clock.now_ms())}}
     expect(page.locator("#chain-rows tr")).to_have_count(21, timeout=10_000)
     expect(page.locator("#option-empty")).to_be_hidden()
 

@@ -61,8 +61,8 @@ class FakeSystem:
         self.pool: dict[str, Any] = {"enabled": True, "workers": [], "processed": 7, "rate_per_s": 0.5}
         #: entry -> dead letter, newest first
         self.letters: dict[str, dict[str, Any]] = {}
-        #: underlying -> what option_chains answers
-        self.chains: dict[str, dict[str, Any]] = {}
+        #: underlying -> venue -> expiries and chains that option_chains answers; the first venue is the default
+        self.chains: dict[str, dict[str, dict[str, Any]]] = {}
         self.redis_away = False
         self.audit: list[dict[str, Any]] = []
         self.storage_away = False
@@ -168,15 +168,18 @@ class FakeSystem:
             del self.letters[name]
         return len(replayed)
 
-    async def option_underlyings(self) -> list[str]:
+    async def option_underlyings(self) -> dict[str, list[str]]:
         if self.storage_away:
             raise StorageUnavailable(CANARY)
-        return list(self.chains)
+        return {name: list(places) for name, places in self.chains.items()}
 
-    async def option_chains(self, underlying: str) -> dict[str, Any]:
+    async def option_chains(self, underlying: str, venue: str | None = None) -> dict[str, Any]:
         if self.storage_away:
             raise StorageUnavailable(CANARY)
-        return self.chains[underlying]
+        places = self.chains[underlying]
+        wanted = next(iter(places)) if venue is None else venue.upper() if venue.upper() in places else ""
+        told = {"underlying": underlying, "venue": wanted, "venues": list(places)}
+        return {"expiries": [], "chains": {}} | places.get(wanted, {}) | told
 
     async def settings_audit(self, limit: int = 50) -> list[dict[str, Any]]:
         if self.storage_away:

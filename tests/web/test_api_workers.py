@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 CHAIN = {
-    "underlying": "BTC",
     "expiries": ["2026-06-26", "2026-12-25"],
     "chains": {
         "2026-06-26": [{"symbol": "BTC-26JUN26-90000-C", "strike": 90_000.0, "volatility": float("nan")}],
@@ -109,9 +108,10 @@ def test_without_redis_dead_letters_are_503_and_no_address_leaks(letters: Any, c
 
 
 def test_options_are_listed_by_underlying_and_told_by_expiry(server: Any) -> None:
-    server.system.chains = {"BTC": CHAIN, "M&M": {**CHAIN, "underlying": "M&M"}}
+    server.system.chains = {"BTC": {"DERIBIT": CHAIN}, "M&M": {"NFO": CHAIN}}
     with server.client() as client:
-        assert client.get("/api/v1/options").json() == {"underlyings": ["BTC", "M&M"]}
+        listed = {"underlyings": ["BTC", "M&M"], "venues": {"BTC": ["DERIBIT"], "M&M": ["NFO"]}}
+        assert client.get("/api/v1/options").json() == listed
         body = client.get("/api/v1/options/BTC").json()
         assert body["expiries"] == list(body["chains"]) == ["2026-06-26", "2026-12-25"]
         assert body["chains"]["2026-06-26"][0]["volatility"] is None, "what is no number is null"
@@ -119,6 +119,23 @@ def test_options_are_listed_by_underlying_and_told_by_expiry(server: Any) -> Non
         one = client.get("/api/v1/options/BTC", params={"expiry": "2026-12-25"}).json()
         assert (one["expiries"], list(one["chains"])) == (["2026-06-26", "2026-12-25"], ["2026-12-25"])
         assert client.get("/api/v1/options/BTC", params={"expiry": "2027-01-01"}).json()["chains"] == {}
+
+
+def test_a_chain_is_of_one_venue_and_an_unknown_one_is_422_with_those_there_are(server: Any) -> None:
+    server.system.chains = {"BTC": {"DERIBIT": CHAIN, "BINANCE_OPTIONS": {"expiries": ["2026-12-25"], "chains": {}}}}
+    with server.client() as client:
+        assert client.get("/api/v1/options").json()["venues"] == {"BTC": ["DERIBIT", "BINANCE_OPTIONS"]}
+        body = client.get("/api/v1/options/BTC").json()
+        assert (body["venue"], body["venues"]) == ("DERIBIT", ["DERIBIT", "BINANCE_OPTIONS"])
+        other = client.get("/api/v1/options/BTC", params={"venue": "binance_options", "expiry": "2026-12-25"}).json()
+        assert (other["venue"], other["expiries"]) == ("BINANCE_OPTIONS", ["2026-12-25"])
+        for unknown in ("OPRA", "", "X" * 3_000):
+            answer = client.get("/api/v1/options/BTC", params={"venue": unknown})
+            assert (answer.status_code, answer.json()["parameter"]) == (422, "venue")
+            assert answer.json()["venues"] == ["DERIBIT", "BINANCE_OPTIONS"]
+            assert "DERIBIT, BINANCE_OPTIONS" in answer.json()["error"]
+            assert len(answer.text) < 300
+        assert client.get("/api/v1/options/ETH", params={"venue": "DERIBIT"}).status_code == 404
 
 
 def test_an_underlying_without_options_is_404_and_a_lost_database_503(server: Any, canary: str) -> None:

@@ -57,6 +57,8 @@ def option_header() -> html.Section:
             html.Div(
                 [
                     html.Div(id="option-underlying", className="option-select"),
+                    html.Div(id="option-venue", className="option-select option-venue", hidden=True),
+                    html.Span("", id="option-at", className="option-at", title="The venue of these options"),
                     html.Div(
                         [
                             html.P("Waiting for the first answer", id="option-verdict", className="verdict", role="status"),

@@ -12,7 +12,7 @@ dash.register_page(__name__, path="/options", name="Options", title="Options · 
 
 
 def layout(**_: str) -> html.Div:
-    """The page; `?underlying=BTC&expiry=2026-12-25&strikes=all` is read by its script."""
+    """The page; `?underlying=BTC&venue=DERIBIT&expiry=2026-12-25&strikes=all` is read by its script."""
     return html.Div(
         [
             html.H1("Options", className="sr-only"),

@@ -168,7 +168,7 @@ def test_the_newest_chain_indicators_and_ticks_are_found(writer: TickWriter) -> 
     rows = np.concatenate([indicators(3, 0, 1.0), indicators(3, 1, 2.0)])
     writer.write_shards([ShardRows(0, epoch, "1-0", rows, {})])
 
-    assert tick_queries.underlyings(writer.connection) == ["BTC"]
+    assert tick_queries.underlyings(writer.connection) == {"BTC": ["DERIBIT"]}
     chain = tick_queries.chains(writer.connection, "BTC", NOON_MS + 1_000)
     assert chain["expiries"] == ["2026-09-25"]
     call, put = chain["chains"]["2026-09-25"]
@@ -176,10 +176,39 @@ def test_the_newest_chain_indicators_and_ticks_are_found(writer: TickWriter) -> 
     assert (call["delta"], call["vega"], call["underlying_price"]) == (0.5, None, 100.0)
     assert (call["price"], call["ts_ms"], call["age_ms"]) == (106.0, NOON_MS + 6, 994)
     assert put["price"] == 107.0
-    assert tick_queries.chains(writer.connection, "ETH", NOON_MS)["expiries"] == []
+    assert (chain["venue"], chain["venues"]) == ("DERIBIT", ["DERIBIT"])
+    nothing = {"underlying": "ETH", "venue": "", "venues": [], "expiries": [], "chains": {}}
+    assert tick_queries.chains(writer.connection, "ETH", NOON_MS) == nothing
 
     (found,) = tick_queries.indicators(writer.connection)
     assert (found["symbol"], found["ts_ms"], found["ema"], found["rsi"]) == ("BTCUSDT", NOON_MS + 1_000, 2.0, None)
     assert set(INDICATOR_NAMES) <= set(found)
     assert tick_queries.indicators(writer.connection, ["ETHUSDT"]) == []
     assert [row[0] for row in tick_queries.ticks(writer.connection, "BTCUSDT", 2)] == [NOON_MS + 5, NOON_MS + 8]
+
+
+def test_a_chain_is_of_one_venue_by_default_of_that_with_the_most_options(writer: TickWriter) -> None:
+    writer.connection.execute(
+        """INSERT INTO worker_symbols (venue, text, kind, exchange, underlying, expiry, strike, side) VALUES
+        ('binance', 'BTC-260925-60000-C', 'option', 'BINANCE_OPTIONS', 'BTC', '2026-09-25', 60000, 'C'),
+        ('deribit', 'BTC-25SEP26-60000-C', 'option', 'DERIBIT', 'BTC', '2026-09-25', 60000, 'C'),
+        ('DERIBIT', 'BTC-25SEP26-60000-P', 'option', 'DERIBIT', 'BTC', '2026-09-25', 60000, 'P')"""
+    )
+    batch = ticks(9)
+    writer.write(batch, greeks(batch))
+    both = ["DERIBIT", "BINANCE_OPTIONS"]
+    assert tick_queries.underlyings(writer.connection) == {"BTC": both}
+    for wanted, told, symbols in (
+        (None, "DERIBIT", ["BTC-25SEP26-60000-C", "BTC-25SEP26-60000-P"]),
+        ("binance_options", "BINANCE_OPTIONS", ["BTC-260925-60000-C"]),
+        ("OPRA", "", []),
+    ):
+        chain = tick_queries.chains(writer.connection, "BTC", NOON_MS, wanted)
+        assert (chain["venue"], chain["venues"]) == (told, both)
+        options = [option for options in chain["chains"].values() for option in options]
+        assert [option["symbol"] for option in options] == symbols
+        assert {option["venue"] for option in options} <= {told}
+
+
+def test_venues_of_equally_many_options_are_told_by_name() -> None:
+    assert tick_queries.by_size({"OPRA": 2, "IBKR": 2, "CBOE": 3}) == ["CBOE", "IBKR", "OPRA"]

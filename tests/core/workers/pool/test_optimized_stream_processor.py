@@ -18,11 +18,14 @@ import redis
 
 from core.base.errors import ConfigError
 from core.embedded import EmbeddedServers
+from core.storage import tick_queries
+from core.storage.connection import connect
 from core.workers.optimized_stream_processor import (
     OptimizedStreamProcessor,
     metrics_line,
     start_optimized_processor,
 )
+from core.workers.options.implied_volatility import VolatilityState
 from core.workers.pool_config import PoolConfig
 from core.workers.pool_status import PoolStatus
 from core.workers.stream_names import CONTROL, SHARDS, TOTALS, shard_stream
@@ -273,3 +276,44 @@ async def test_what_is_missing_is_named(redis_url: str, monkeypatch: pytest.Monk
 
 def test_the_metrics_line_is_as_operators_know_it() -> None:
     assert metrics_line(1_200, 40.4, 7, 0) == "Processed: 1200 messages (40 msg/s), Workers: 7, Errors: 0"
+
+
+#: an option in each symbol format: venue of its tick, text, price, underlying's price, venue and underlying it is read as
+FORMATS = (
+    ("OCC", "AAPL  241220C00200000", 20.0, 210.0, "OPRA", "AAPL"),
+    ("OCC_COMPACT", "SPY241220P00500000", 12.0, 530.0, "OPRA", "SPY"),
+    ("IB_LOCAL", "AAPL  241220C00200000", 20.0, 210.0, "IBKR", "AAPL"),
+    ("EUREX", "P OESX 20241220 4800 M", 180.0, 4_700.0, "EUREX", "OESX"),
+    ("deribit", "BTC-27DEC24-60000-C", 0.15, 60_000.0, "DERIBIT", "BTC"),
+    ("NSE", "NIFTY24DEC24000CE", 900.0, 24_100.0, "NSE", "NIFTY"),
+    ("binance_options", "BTC-241227-60000-C", 9_000.0, 60_000.0, "BINANCE_OPTIONS", "BTC"),
+)
+
+
+async def test_an_option_of_each_symbol_format_gets_its_greeks_in_the_chain_of_its_venue(
+    start_pool: Callable[..., Awaitable[OptimizedStreamProcessor]], publish: Publish, dsn: str, rows: Rows, until: Until
+) -> None:
+    at_ms = 1_723_118_400_000  # before they expire
+    publish(
+        [
+            Tick(text, at_ms, price, f"test:{n}", venue, 1.0, underlying_price=spot)
+            for n, (venue, text, price, spot, *_) in enumerate(FORMATS)
+        ]
+    )
+    await start_pool(workers=1)
+    await until(lambda: stored(rows) == len(FORMATS), "storing")
+    with connect(dsn, 10) as connection:
+        assert tick_queries.underlyings(connection) == {
+            "AAPL": ["IBKR", "OPRA"], "BTC": ["BINANCE_OPTIONS", "DERIBIT"], "NIFTY": ["NSE"], "OESX": ["EUREX"],
+            "SPY": ["OPRA"],
+        }  # fmt: skip
+        for _, text, price, spot, venue, underlying in FORMATS:
+            body = tick_queries.chains(connection, underlying, at_ms, venue)
+            ((option,),) = body["chains"].values()
+            assert (option["symbol"], option["venue"], option["price"]) == (text, venue, price)
+            assert (option["underlying_price"], option["volatility_state"]) == (spot, VolatilityState.FOUND), text
+            assert 0.05 < option["volatility"] < 1.5, text
+            assert option["model_price"] == pytest.approx(price, rel=1e-6)
+            assert 0.2 < abs(option["delta"]) < 0.9, text
+            assert (option["delta"] < 0) == (option["right"] == "P")
+            assert all(option[name] is not None for name in ("gamma", "vega", "theta", "rho", "vanna", "vomma"))
