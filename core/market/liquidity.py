@@ -199,7 +199,7 @@ class LiquidityHistory:
             return 0, b""
         bins: Bins = np.rint(table[:, 0] / self._tick).astype(np.int64) // self._grid.factor
         first = int(np.min(bins))
-        return first, _encode(np.bincount(bins - first, weights=table[:, 1]), self._unit)
+        return first, _encode(_sums(bins - first, table[:, 1]), self._unit)
 
     # -- bins
 
@@ -267,6 +267,11 @@ def _factor_for(bins: float) -> int:
     return factor
 
 
+def _sums(bins: Bins, sizes: Sizes) -> Sizes:
+    """Sizes summed by bin."""
+    return np.bincount(bins, weights=sizes).astype(np.float64, copy=False)
+
+
 def _encode(sizes: Sizes, unit: float) -> bytes:
     """Codes of sizes; any size above 0 has one above 0."""
     codes = np.zeros(len(sizes), np.uint8)
@@ -295,4 +300,4 @@ def _rebinned_side(low: int, codes: bytes, old: int, new: int, unit: float) -> t
         parts = old // new
         return low * parts, _encode(np.repeat(sizes / parts, parts), unit)
     bins: Bins = (low + np.arange(len(sizes))) // (new // old)
-    return int(bins[0]), _encode(np.bincount(bins - bins[0], weights=sizes), unit)
+    return int(bins[0]), _encode(_sums(bins - bins[0], sizes), unit)

@@ -12,9 +12,11 @@ LIMIT_S = 3.0
 #: what means that Redis is away, or cannot take an entry now; TimeoutError is no ConnectionError in redis-py
 AWAY = (redis.ConnectionError, redis.TimeoutError, OSError)
 
+_MULTI, _EXEC = b"*1\r\n$5\r\nMULTI\r\n", b"*1\r\n$4\r\nEXEC\r\n"
+
 
 class Appended(msgspec.Struct, frozen=True):
-    """`refused` are the lines that Redis answered with an error, in order, and `reason` the first such error.
+    """`refused` are the lines if Redis refused them, and `reason` the first error.
 
     `length` is that of the stream afterwards, -1 if unknown.
     """
@@ -44,19 +46,16 @@ class StreamWriter:
         self._xlen = b"*2\r\n$4\r\nXLEN\r\n$%d\r\n%b\r\n" % (len(name), name)
 
     def append(self, lines: list[bytes]) -> Appended:
-        """XADD each line as the field `d`. Raises one of `AWAY`: then none, some or all of them are in the stream."""
+        """XADD each line as the field `d`, all of them or none, so that none overtakes one that was refused.
+
+        Raises one of `AWAY`: then none or all of them are in the stream.
+        """
         xadd = self._xadd
         connection: Any = self._pool.get_connection()
         try:
-            request = b"".join([b"%b%d\r\n%b\r\n" % (xadd, len(line), line) for line in lines])
-            connection.send_packed_command([request + self._xlen])
-            refused, reason = [], ""
-            for line in lines:
-                try:
-                    connection.read_response()
-                except redis.ResponseError as error:
-                    refused.append(line)
-                    reason = reason or str(error)
+            adds = b"".join([b"%b%d\r\n%b\r\n" % (xadd, len(line), line) for line in lines])
+            connection.send_packed_command([(_MULTI + adds + _EXEC if lines else b"") + self._xlen])
+            reason = _transaction(connection, len(lines)) if lines else ""
             length = self._length_of(connection)
         except BaseException:
             # replies that nobody read must not be taken for those of the next command
@@ -64,7 +63,7 @@ class StreamWriter:
             raise
         finally:
             self._pool.release(connection)
-        return Appended(refused, reason, length)
+        return Appended(lines if reason else [], reason, length)
 
     def length(self) -> int:
         """Entries of the stream, -1 if Redis refuses to say. Raises one of `AWAY`."""
@@ -78,3 +77,17 @@ class StreamWriter:
 
     def close(self) -> None:
         self._pool.disconnect()
+
+
+def _transaction(connection: Any, commands: int) -> str:
+    """Read the answers to MULTI, the commands and EXEC; why the transaction was refused, "" when it was not."""
+    reason = ""
+    for _ in range(commands + 2):
+        try:
+            answer = connection.read_response()
+        except redis.ResponseError as error:
+            reason = reason or str(error)
+        else:
+            failed = [each for each in answer if isinstance(each, redis.ResponseError)] if isinstance(answer, list) else []
+            reason = reason or (str(failed[0]) if failed else "")
+    return reason

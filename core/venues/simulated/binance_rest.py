@@ -253,7 +253,10 @@ class Rest:
 
     def _depth(self, params: Params) -> Body:
         symbol = self._symbol(params)
-        return wire.depth_body(self._source.depth(symbol, self._limit(params, 100, 5_000)))
+        depth = self._source.depth(symbol, self._limit(params, 100, 5_000))
+        if not (depth.bids and depth.asks):
+            raise ApiError(-1000, "The recording does not tell the book so far from its snapshot.", 503)
+        return wire.depth_body(depth)
 
     def _day(self, params: Params) -> Body:
         symbols, single = self._symbols(params)
