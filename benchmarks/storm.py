@@ -167,7 +167,8 @@ async def storm(start: Callable[[str], Awaitable[list[Link]]]) -> tuple[Venue, f
         await asyncio.sleep(0.1)
     for task in _tasks:
         task.cancel()
-    await asyncio.gather(*_tasks, return_exceptions=True)
+    # a handshake may swallow its cancellation: such a task ends with the loop
+    await asyncio.wait(_tasks, timeout=30)
     _tasks.clear()
     server.close()
     return venue, live_s
