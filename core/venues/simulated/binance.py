@@ -6,21 +6,15 @@ The first line on stdout is `{"port": …, "streams": [...]|null, "symbols": [..
 import argparse
 import asyncio
 import logging
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-
-import msgspec
 
 from core.base.clock import SystemClock
 from core.base.errors import ConfigError, FatalError
 from core.base.log import configure_logging
 from core.venues.simulated.binance_streams import StreamRules
 from core.venues.simulated.model_source import ModelSource
+from core.venues.simulated.process import announce, first_of, stop_event
 from core.venues.simulated.recording import Recording
 from core.venues.simulated.replay_source import ReplaySource
 from core.venues.simulated.server import VenueServer
@@ -82,34 +76,13 @@ async def _serve(options: argparse.Namespace) -> None:
     source = _source(options)
     rules = StreamRules(ping_s=options.ping, pong_timeout_s=3 * options.ping, lifetime_s=options.lifetime)
     server = VenueServer(source, clock, rules)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if options.parent_pipe:
-        gone = partial(loop.call_soon_threadsafe, stop.set)
-        threading.Thread(target=_watch_parent, args=(gone,), name="parent pipe", daemon=True).start()
+    stop = stop_event(options.parent_pipe)
     port = await server.start(options.host, options.port)
-    sys.stdout.write(
-        msgspec.json.encode({"port": port, "streams": source.streams, "symbols": source.symbols}).decode() + "\n"
-    )
-    sys.stdout.flush()
-    waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(server.ended())]
+    announce({"port": port, "streams": source.streams, "symbols": source.symbols})
     try:
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await first_of(stop.wait(), server.ended())
     finally:
-        for task in waiting:
-            task.cancel()
         await server.stop()
-
-
-def _watch_parent(gone: Callable[[], None]) -> None:
-    """Calls `gone` when stdin ends: the parent that held its other end is dead. Unbuffered, so that it may stay blocked."""
-    while os.read(0, 4_096):
-        pass
-    gone()
 
 
 if __name__ == "__main__":

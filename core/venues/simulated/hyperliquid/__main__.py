@@ -5,20 +5,15 @@ The first line on stdout is `{"port": …, "control_port": …, "symbols": [...]
 
 import argparse
 import asyncio
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
-from functools import partial
-
-import msgspec
 
 from core.base.clock import SystemClock
 from core.base.errors import ConfigError, FatalError
 from core.base.log import configure_logging
 from core.venues.simulated.hyperliquid.market import HyperliquidMarket
 from core.venues.simulated.hyperliquid.server import RECENT_TRADES, HyperliquidServer
+from core.venues.simulated.process import announce, first_of, stop_event
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,32 +60,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(options: argparse.Namespace) -> None:
     market = HyperliquidMarket(SystemClock(), options.seed, options.rate)
     server = HyperliquidServer(market, options.recent, options.weight)
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if options.parent_pipe:
-        gone = partial(loop.call_soon_threadsafe, stop.set)
-        threading.Thread(target=_watch_parent, args=(gone,), name="parent pipe", daemon=True).start()
+    stop = stop_event(options.parent_pipe)
     port = await server.start(options.host, options.port)
-    hello = {"port": port, "control_port": port, "symbols": list(market.symbols)}
-    sys.stdout.write(msgspec.json.encode(hello).decode() + "\n")
-    sys.stdout.flush()
-    waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(server.ended())]
+    announce({"port": port, "control_port": port, "symbols": list(market.symbols)})
     try:
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        await first_of(stop.wait(), server.ended())
     finally:
-        for task in waiting:
-            task.cancel()
         await server.stop()
-
-
-def _watch_parent(gone: Callable[[], None]) -> None:
-    """Calls `gone` when stdin ends. Unbuffered, so that it may stay blocked."""
-    while os.read(0, 4_096):
-        pass
-    gone()
 
 
 if __name__ == "__main__":

@@ -5,18 +5,12 @@ The first line on stdout is `{"port": …, "control_port": …, "symbols": [...]
 
 import argparse
 import asyncio
-import os
-import signal
 import sys
-import threading
-from collections.abc import Callable
-from functools import partial
-
-import msgspec
 
 from core.base.clock import SystemClock
 from core.base.errors import ConfigError, FatalError
 from core.base.log import configure_logging
+from core.venues.simulated.process import announce, stop_event
 from core.venues.simulated.tws.control import Control
 from core.venues.simulated.tws.stocks import STOCKS
 from core.venues.simulated.tws.venue import Venue
@@ -70,30 +64,15 @@ async def _serve(options: argparse.Namespace) -> None:
     venue.faults.update_only = options.depth_mode == "update_only"
     venue.faults.is_closed = options.closed
     control = Control(venue)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if options.parent_pipe:
-        gone = partial(loop.call_soon_threadsafe, stop.set)
-        threading.Thread(target=_watch_parent, args=(gone,), name="parent pipe", daemon=True).start()
+    stop = stop_event(options.parent_pipe)
     port = await venue.start(options.host, options.port)
     control_port = await control.start(options.host, options.control_port)
-    hello = {"port": port, "control_port": control_port, "symbols": list(STOCKS)}
-    sys.stdout.write(msgspec.json.encode(hello).decode() + "\n")
-    sys.stdout.flush()
+    announce({"port": port, "control_port": control_port, "symbols": list(STOCKS)})
     try:
         await stop.wait()
     finally:
         await control.stop()
         await venue.stop()
-
-
-def _watch_parent(gone: Callable[[], None]) -> None:
-    """Calls `gone` when stdin ends: the parent that held its other end is dead. Unbuffered, so that it may stay blocked."""
-    while os.read(0, 4_096):
-        pass
-    gone()
 
 
 if __name__ == "__main__":
