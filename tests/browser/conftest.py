@@ -163,9 +163,15 @@ class IdleSystem(System):
         return [{"at_ms": 1, "who": "local", "key": key, "old": None, "new": new} for key, new in reversed(self.changes)]
 
 
+@pytest.fixture(scope="session")
+def serve() -> Callable[[Any], ShownServer]:
+    """Start the real server around a system; whoever does stops it."""
+    return lambda system: ShownServer(system).start()
+
+
 @pytest.fixture(scope="module")
-def idle_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ShownServer]:
+def idle_server(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Any], ShownServer]) -> Iterator[ShownServer]:
     """The real server around an IdleSystem, for a module."""
-    server = ShownServer(IdleSystem(Settings(data_dir=tmp_path_factory.mktemp("shown")))).start()
+    server = serve(IdleSystem(Settings(data_dir=tmp_path_factory.mktemp("shown"))))
     yield server
     server.stop()

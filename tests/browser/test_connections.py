@@ -1,20 +1,16 @@
 """The Connections page in a real browser, on venues whose states are set by the test."""
 
 import re
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, Page, expect
 
 from core.base.settings import Settings
 from core.system import System
-from web.server import create_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -140,39 +136,13 @@ class ShownSystem(System):
         }  # fmt: skip
 
 
-class Shown:
-    """That system behind the real server on a port of its own."""
-
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        self.system = ShownSystem(Settings(data_dir=folder))
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", port))
-        self.base = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(
-            create_server(self.system), loop="uvloop", log_config=None, access_log=False, timeout_graceful_shutdown=1
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
-
-    def start(self) -> "Shown":
-        self._thread.start()
-        deadline = time.monotonic() + 20
-        while not self._server.started:
-            assert self._thread.is_alive(), "the server did not start"
-            assert time.monotonic() < deadline, "the server did not start in 20 s"
-            time.sleep(0.01)
-        return self
-
-    def stop(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(10)
-        self._socket.close()
-        assert not self._thread.is_alive(), "the server did not stop in 10 s"
+#: that system behind the real server on a port of its own
+Shown = Any
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shown]:
-    shown = Shown(tmp_path_factory.mktemp("shown")).start()
+def running(tmp_path_factory: pytest.TempPathFactory, serve: Callable[[Any], Shown]) -> Iterator[Shown]:
+    shown = serve(ShownSystem(Settings(data_dir=tmp_path_factory.mktemp("shown"))))
     yield shown
     shown.stop()
 
@@ -448,9 +418,9 @@ def test_the_top_bar_has_a_dot_a_venue_and_a_venue_that_is_not_configured_is_no_
 
 
 def test_without_the_server_the_page_says_so_and_greys_its_numbers(
-    tmp_path: Path, browser: Any, open_page: Callable[..., Page]
+    tmp_path: Path, browser: Any, open_page: Callable[..., Page], serve: Callable[[Any], Shown]
 ) -> None:
-    own = Shown(tmp_path).start()
+    own = serve(ShownSystem(Settings(data_dir=tmp_path)))
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = opened_in(context, own.base)
     own.stop()

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from core.venues.simulated.connection import LOW_WATER_BYTES, MAX_STREAMS, Connection, text_frame
+from core.venues.simulated.connection_set import ConnectionSet
 from core.venues.simulated.faults import Faults
 
 _POLL_S = 0.001
@@ -29,14 +30,14 @@ class StreamRules:
     lifetime_s: float = 86_400.0
 
 
-class Streams:
+class Streams(ConnectionSet):
     """All WebSocket clients; the market source publishes here."""
 
     def __init__(self, faults: Faults, rules: StreamRules) -> None:
+        super().__init__()
         self.faults = faults
         self._rules = rules
         self._listeners: dict[str, list[Connection]] = {}
-        self.connections: set[Connection] = set()
         self.connections_total = 0
         self.frames: Counter[str] = Counter()
         self.ended: Counter[str] = Counter()
@@ -92,24 +93,6 @@ class Streams:
         for stream, payload in held:
             self.publish(stream, payload)
 
-    def inject(self, frame: bytes, is_text: bool = True) -> None:
-        """Send an arbitrary frame to every client."""
-        for connection in self.connections:
-            connection.send(text_frame(frame) if is_text else b"\x82" + text_frame(frame)[1:])
-
-    def set_delay(self, delay_s: float) -> None:
-        for connection in self.connections:
-            connection.delay_s = delay_s
-
-    def freeze_all(self) -> None:
-        for connection in self.connections:
-            connection.freeze()
-
-    def abort_all(self, cause: str, only_frozen: bool = False) -> None:
-        for connection in list(self.connections):
-            if connection.frozen or not only_frozen:
-                connection.abort(cause)
-
     def announce_shutdown(self, after_s: float) -> None:
         """Tell every client that its connection will end, and end it then; who comes later is not concerned."""
         frame = msgspec.json.encode({"e": "serverShutdown", "E": self.event_ms(time.time_ns() // 1_000_000)})
@@ -124,9 +107,6 @@ class Streams:
         await asyncio.sleep(after_s)
         closes = (c.close(1001, "announced shutdown", "shutdown") for c in connections if c in self.connections)
         await asyncio.gather(*closes, return_exceptions=True)
-
-    async def close_all(self, code: int, cause: str) -> None:
-        await asyncio.gather(*(c.close(code, cause) for c in list(self.connections)), return_exceptions=True)
 
     def stats(self) -> dict[str, object]:
         return {

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from core.venues.simulated.connection import Connection, text_frame
+from core.venues.simulated.connection_set import ConnectionSet
 from core.venues.simulated.faults import Faults
 from core.venues.simulated.hyperliquid import wire
 from core.venues.simulated.hyperliquid.faults import stream_key
@@ -27,13 +28,13 @@ _BLOCK_S = 0.07
 _MIDS_PERIOD_MS = 1_000
 
 
-class Streams:
+class Streams(ConnectionSet):
     """All WebSocket clients, and the feeds that write to them."""
 
     def __init__(self, market: HyperliquidMarket, faults: Faults) -> None:
+        super().__init__()
         self._market = market
         self._faults = faults
-        self.connections: set[Connection] = set()
         self.connections_total = 0
         #: (channel, key) -> listeners; key is the coin, `coin,interval` for candles, "" for allMids
         self._listeners: dict[tuple[str, str], list[Connection]] = {}
@@ -108,28 +109,6 @@ class Streams:
         before = self._market.now_ms() - IDLE_S * 1000
         for connection in [c for c in self.connections if self._sent.get(c, before) < before]:
             connection.abort("idle")
-
-    # -- faults that act on connections at once
-
-    def inject(self, frame: bytes, is_text: bool) -> None:
-        for connection in self.connections:
-            connection.send(text_frame(frame) if is_text else b"\x82" + text_frame(frame)[1:])
-
-    def set_delay(self, delay_s: float) -> None:
-        for connection in self.connections:
-            connection.delay_s = delay_s
-
-    def freeze_all(self) -> None:
-        for connection in self.connections:
-            connection.freeze()
-
-    def abort_all(self, cause: str, only_frozen: bool = False) -> None:
-        for connection in list(self.connections):
-            if connection.frozen or not only_frozen:
-                connection.abort(cause)
-
-    async def close_all(self, code: int, cause: str) -> None:
-        await asyncio.gather(*(c.close(code, cause) for c in list(self.connections)), return_exceptions=True)
 
     # -- one client
 
