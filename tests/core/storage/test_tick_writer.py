@@ -210,5 +210,40 @@ def test_a_chain_is_of_one_venue_by_default_of_that_with_the_most_options(writer
         assert {option["venue"] for option in options} <= {told}
 
 
+def test_texts_of_one_contract_are_one_row_of_its_chain(writer: TickWriter) -> None:
+    writer.connection.execute(
+        """INSERT INTO worker_symbols (venue, text, kind, exchange, underlying, root, expiry, strike, side) VALUES
+        ('opra', 'AAPL  260116C00200000', 'option', 'OPRA', 'AAPL', 'AAPL', '2026-01-16', 200, 'C'),
+        ('', 'AAPL260116C00200000', 'option', 'OPRA', 'AAPL', 'AAPL', '2026-01-16', 200, 'C'),
+        ('opra', 'AAPL7 260116C00200000', 'option', 'OPRA', 'AAPL', 'AAPL7', '2026-01-16', 200, 'C'),
+        ('ibkr', 'AAPL  260116C00200000', 'option', 'IBKR', 'AAPL', 'AAPL', '2026-01-16', 200, 'C')"""
+    )
+    rows = ticks(4)
+    rows["symbol_id"] = [1, 2, 3, 4]  # the compact text traded after the padded one
+    writer.write(rows, greeks(rows))
+    assert tick_queries.underlyings(writer.connection) == {"AAPL": ["OPRA", "IBKR"]}
+    found = tick_queries.chains(writer.connection, "AAPL", NOON_MS)["chains"]["2026-01-16"]
+    assert [(option["symbol"], option["price"]) for option in found] == [
+        ("AAPL260116C00200000", 101.0),
+        ("AAPL7 260116C00200000", 102.0),
+    ]
+
+
+def test_options_that_cannot_be_read_stay_apart_and_what_was_never_valued_is_not_listed(writer: TickWriter) -> None:
+    writer.connection.execute(
+        """INSERT INTO worker_symbols (venue, text, kind, exchange, underlying, root, month, strike, side) VALUES
+        ('nse', 'A1', 'option', 'NFO', 'A', 'A', '2026-01', 100, 'C'),
+        ('nse', 'A2', 'option', 'NFO', 'A', 'A', '2026-01', 100, 'C'),
+        ('nse', 'B1', 'option', 'NFO', 'B', 'B', '2026-01', 100, 'C')"""
+    )
+    rows = ticks(2)
+    writer.write(rows, greeks(rows))
+    assert tick_queries.underlyings(writer.connection) == {"A": ["NFO"]}
+    assert [option["symbol"] for option in tick_queries.chains(writer.connection, "A", NOON_MS)["chains"]["2026-01"]] == [
+        "A1",
+        "A2",
+    ]
+
+
 def test_venues_of_equally_many_options_are_told_by_name() -> None:
     assert tick_queries.by_size({"OPRA": 2, "IBKR": 2, "CBOE": 3}) == ["CBOE", "IBKR", "OPRA"]
