@@ -23,6 +23,7 @@ BENCHMARKS = {
     "books": "recorded depth through the order book, and what its views cost",
     "storm": "20 links lose one venue together",
     "workers": "the worker pool, Redis Streams to Postgres",
+    "scale_out": "the worker pool by workers and machines (CPU time a tick in brackets)",
     "symbols": "symbols parsed",
     "greeks": "Greeks and implied volatilities",
     "indicators": "indicators of ticks in batches",

@@ -1,4 +1,4 @@
-"""Ticks from Redis to Postgres: the worker pool against bare reads, and against a consumer of one message at a time.
+"""Ticks from Redis to Postgres: the worker pool against bare reads, the standard `DataPipeline` and one message at a time.
 
 Every run begins with a full stream of the same entries in an embedded Valkey and ends when the last one is stored (the
 pool: and its indicators). `--ticks N` sets how many; `--memory N` also runs N ticks through and watches the pool's memory.
@@ -6,12 +6,11 @@ pool: and its indicators). `--ticks N` sets how many; `--memory N` also runs N t
 
 import argparse
 import asyncio
-import contextlib
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,76 +18,23 @@ import psutil
 import psycopg
 
 from benchmarks.result import Result, publish
+from benchmarks.tick_bench import SYMBOLS, Bench, cpu_s, ticks, until
 from core.base.clock import SystemClock
+from core.base.settings import ScannerConfig
 from core.embedded import EmbeddedServers
-from core.storage.connection import connect
-from core.storage.migrations import migrate
+from core.workers.data_pipeline import DataPipeline
 from core.workers.entries import Entry, decode_all, entries_of
+from core.workers.market_scanner import Processor
 from core.workers.optimized_stream_processor import OptimizedStreamProcessor
+from core.workers.patterns.frame_bars import FrameBars
 from core.workers.pool_status import PoolStatus
-from core.workers.redis_clients import ask, async_client, sync_client
-from core.workers.stream_names import GROUP, STREAM, TOTALS, shard_stream
-from core.workers.tick import Tick, encode, event_key
+from core.workers.redis_clients import ask, async_client
+from core.workers.stream_names import GROUP, STREAM
+from core.workers.tick import event_key
 from core.workers.universal_symbol_parser import UniversalSymbolParser
 
 SINGLE = 3_000
 OFFERED, OFFERED_S = 5_000, 12.0
-#: published at once
-CHUNK = 1_000
-SYMBOLS = ("ETHUSDT", "BTCUSDT", "SOLUSDT", "BNBUSDT", "XRPUSDT", "ADAUSDT", "DOGEUSDT", "LTCUSDT", "LINKUSDT", "DOTUSDT")
-
-
-def ticks(count: int, first: int = 0) -> list[dict[bytes, bytes]]:
-    """Entries of trades, some fifty a millisecond."""
-    start_ms = SystemClock().now_ms() - 3_600_000
-    return [
-        encode(
-            Tick(
-                SYMBOLS[n % len(SYMBOLS)],
-                start_ms + n // 50,
-                2_000 + n % 977 * 0.01,
-                f"binance:{SYMBOLS[n % len(SYMBOLS)]}:{n}",
-                "binance",
-                volume=0.25,
-            )
-        )
-        for n in range(first, first + count)
-    ]
-
-
-class Bench:
-    """The servers and what is done to them."""
-
-    def __init__(self, servers: EmbeddedServers) -> None:
-        assert servers.redis_url is not None
-        assert servers.database_url is not None
-        self.url, self.dsn = servers.redis_url, servers.database_url
-        self.client = sync_client(self.url, 30)
-
-    def reset(self) -> None:
-        """An empty Redis, empty tables."""
-        self.client.flushall()
-        with psycopg.connect(self.dsn, autocommit=True) as connection:
-            connection.execute("DROP SCHEMA public CASCADE")
-            connection.execute("CREATE SCHEMA public")
-        with connect(self.dsn, 10) as connection:
-            migrate(connection)
-
-    def fill(self, entries: Sequence[dict[bytes, bytes]]) -> None:
-        for start in range(0, len(entries), CHUNK):
-            pipeline = self.client.pipeline(transaction=False)
-            for fields in entries[start : start + CHUNK]:
-                pipeline.xadd(STREAM, fields)  # type: ignore[arg-type]
-            pipeline.execute()
-
-    def processed(self) -> int:
-        return int(self.client.hget(TOTALS, "processed") or 0)
-
-    def shards_waiting(self) -> bool:
-        pipeline = self.client.pipeline(transaction=False)
-        for shard in range(16):
-            pipeline.xlen(shard_stream(shard))
-        return any(pipeline.execute())
 
 
 async def bare(bench: Bench, entries: Sequence[dict[bytes, bytes]], count: int) -> float:
@@ -138,11 +84,10 @@ def _pairs(reply: Any) -> list[list[object]]:
     return [[i, [p for pair in f.items() for p in pair] if isinstance(f, dict) else f] for i, f in entries]
 
 
-async def ours(bench: Bench, entries: Sequence[dict[bytes, bytes]], processes: int | None = None) -> tuple[float, float]:
+async def drained(bench: Bench, entries: Sequence[dict[bytes, bytes]], processor: Processor) -> tuple[float, float]:
     """Ticks a second from the first acknowledged batch to the last, and until their indicators are stored as well."""
     bench.reset()
     bench.fill(entries)
-    processor = OptimizedStreamProcessor(bench.url, bench.dsn, processes=processes, name="bench")
     await processor.start()
     try:
         await until(lambda: bench.processed() > 0)
@@ -154,6 +99,17 @@ async def ours(bench: Bench, entries: Sequence[dict[bytes, bytes]], processes: i
     finally:
         await processor.stop()
     return (len(entries) - first) / stored, (len(entries) - first) / whole
+
+
+def optimized(bench: Bench) -> Processor:
+    return OptimizedStreamProcessor(bench.url, bench.dsn, name="bench")
+
+
+def standard(bench: Bench) -> Processor:
+    """As the app runs it: threads of this process, its minutes offered to nobody."""
+    clock, config = SystemClock(), ScannerConfig()
+    bars = FrameBars(lambda closed: None, clock)
+    return DataPipeline(bench.url, bench.dsn, "bench", clock, threads=config.pipeline_threads, batch_size=50, bars=bars)
 
 
 async def offered(bench: Bench) -> tuple[float, float, float]:
@@ -213,29 +169,13 @@ async def memory(bench: Bench, count: int) -> list[float]:
     return seen
 
 
-def cpu_s(pids: Sequence[int]) -> float:
-    total = 0.0
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            times = psutil.Process(pid).cpu_times()
-            total += times.user + times.system
-    return total
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not await asyncio.to_thread(condition):
-        if time.monotonic() > deadline:
-            raise SystemExit("the pool did not come to an end")
-        await asyncio.sleep(0.002)
-
-
 async def measure(bench: Bench, count: int, memory_ticks: int) -> list[Result]:
     entries = ticks(count)
     limit = await bare(bench, entries, 50)
     limit_large = await bare(bench, entries, 2_000)
     plain = one_by_one(bench, entries[:SINGLE])
-    stored, whole = await ours(bench, entries)
+    stored, whole = await drained(bench, entries, optimized(bench))
+    threads, threads_whole = await drained(bench, entries[: count // 4], standard(bench))
     p50, p99, cpu = await offered(bench)
     good, half = stored >= 30_000, stored / limit >= 0.5
     results = [
@@ -246,6 +186,9 @@ async def measure(bench: Bench, count: int, memory_ticks: int) -> list[Result]:
         Result("pool against bare reads in batches of 50", stored / limit, "×", budget="≥ 0.5", ok=half),
         Result("pool against bare reads of 2,000 at a time", stored / limit_large, "×"),
         Result("pool against one message at a time", stored, "ticks/s", "one at a time", stored / plain),
+        Result("standard DataPipeline: stored, durable, acknowledged", threads, "ticks/s", "the limit", threads / limit),
+        Result("standard DataPipeline: with all indicators stored", threads_whole, "ticks/s"),
+        Result("pool against the standard DataPipeline", stored / threads, "×", budget="≥ 3", ok=stored / threads >= 3),
         Result("pool: the same with all indicators stored", whole, "ticks/s", "the limit", whole / limit),
         Result(f"pool at {OFFERED:,} ticks/s: a batch, p50", p50, "ms"),
         Result(f"pool at {OFFERED:,} ticks/s: a batch, p99", p99, "ms", budget="≤ 10 ms", ok=p99 <= 10),
@@ -279,7 +222,7 @@ def run() -> list[Result]:
         servers = EmbeddedServers(Path(folder), want_postgres=True, want_redis=True)
         servers.start()
         try:
-            return asyncio.run(measure(Bench(servers), options.ticks, options.memory))
+            return asyncio.run(measure(Bench(servers.redis_url, servers.database_url), options.ticks, options.memory))
         finally:
             servers.stop()
 

@@ -17,8 +17,12 @@ from core.base.errors import StorageUnavailable
 _R = TypeVar("_R")
 _CONNECT_TIMEOUT_S = 3
 
+#: the keepalives are the server's: a COPY whose client was cut off waits for its next row, where no `statement_timeout`
+#: reaches it (postgres.c, ProcessClientReadInterrupt), and keeps its rows locked for whoever has to store them now
 _SESSION = """SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),
-set_config('idle_in_transaction_session_timeout', '30s', false), set_config('timezone', 'UTC', false)"""
+set_config('idle_in_transaction_session_timeout', '30s', false), set_config('timezone', 'UTC', false),
+set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
+set_config('tcp_keepalives_count', '3', false), set_config('tcp_user_timeout', '11s', false)"""
 
 
 class TimedConnection(psycopg.Connection[tuple[Any, ...]]):

@@ -12,7 +12,7 @@ from core.workers.entries import is_after, next_id
 from core.workers.pool_config import PoolConfig
 from core.workers.redis_clients import ask_sync
 from core.workers.stream_epoch import StreamEpoch, note_epoch
-from core.workers.stream_names import FENCES, GROUP, STREAM
+from core.workers.stream_names import FENCES, GROUP, STREAM, slot
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Housekeeper:
         self._trim(groups)
         if now_ms >= self._next_forget_ms:
             self._next_forget_ms = now_ms + _FORGET_EVERY_MS
-            self._client.eval(stream_scripts.FORGET, 2, STREAM, FENCES, GROUP, str(_FORGET_MS))
+            self._client.eval(stream_scripts.FORGET, 2, STREAM, FENCES, GROUP, str(_FORGET_MS), slot(""))
         if self._config.retention_days and now_ms >= self._next_retire_ms:
             self._next_retire_ms = now_ms + _RETIRE_EVERY_MS
             dropped = self._writer.drop_before(now_ms - self._config.retention_days * _DAY_MS)

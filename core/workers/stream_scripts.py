@@ -82,13 +82,15 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) 
 return 0
 """
 
-#: KEYS stream, fences; ARGV group, least idle ms. Forgets consumers that hold nothing and have not been heard of for long.
+#: KEYS stream, fences; ARGV group, least idle ms, what the keys of names in use begin with. Forgets consumers that hold
+#: nothing, have not been heard of for long, and whose name no pool uses: a paused worker is silent, too.
 FORGET = """
 local gone = 0
 for _, fields in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
   local consumer = {}
   for at = 1, #fields, 2 do consumer[fields[at]] = fields[at + 1] end
-  if consumer['pending'] == 0 and consumer['idle'] >= tonumber(ARGV[2]) then
+  local silent = consumer['pending'] == 0 and consumer['idle'] >= tonumber(ARGV[2])
+  if silent and redis.call('EXISTS', ARGV[3] .. consumer['name']) == 0 then
     redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], consumer['name'])
     redis.call('HDEL', KEYS[2], consumer['name'])
     gone = gone + 1

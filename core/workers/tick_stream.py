@@ -61,8 +61,9 @@ class TickStream:
         await self._ensure_group()
 
     async def _ensure_group(self) -> None:
+        """Be a consumer of the group, made when there is none: a worker that never reads (paused) is one too."""
         try:
-            await ask(self._control, "XGROUP", "CREATECONSUMER", STREAM, GROUP, self.name)
+            await self._join()
             return
         except ResponseError as error:
             if "NOGROUP" not in str(error) and "requires the key" not in str(error):
@@ -73,6 +74,10 @@ class TickStream:
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
+        await self._join()
+
+    async def _join(self) -> None:
+        await ask(self._control, "XGROUP", "CREATECONSUMER", STREAM, GROUP, self.name)
 
     async def wake(self) -> None:
         """End a wait for entries now; what the read has got by then is not lost."""

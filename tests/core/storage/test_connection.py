@@ -6,12 +6,16 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from core.base.errors import StorageUnavailable
+from core.embedded.postgres_server import PostgresServer
+from core.embedded.server_user import Command
 from core.storage.connection import Connections, TimedConnection, connect
+from tests.conftest import free_port
 
 
 def nothing(connection: TimedConnection) -> None:
@@ -83,3 +87,30 @@ def test_an_unreachable_server_is_one_line() -> None:
         connect("postgresql://me:hush-hush@127.0.0.1:1/db", limit_s=1)
     assert "\n" not in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+class TcpPostgres(PostgresServer):
+    """On a port of the loopback instead of the usual socket alone."""
+
+    port = 0
+
+    def socket_path(self) -> Path:
+        return super().socket_path().with_name(f".s.PGSQL.{self.port}")
+
+    def command(self) -> Command:
+        command = super().command()
+        return Command([*command.args, "-c", "listen_addresses=127.0.0.1", "-c", f"port={self.port}"], command.keywords)
+
+
+def test_over_tcp_the_server_notices_soon_that_its_client_was_cut_off(tmp_path: Path) -> None:
+    """Nothing else ends a COPY whose client is silent, and its rows stay locked until then."""
+    TcpPostgres.port = free_port()
+    server = TcpPostgres(tmp_path)
+    server.start()
+    try:
+        with connect(f"postgresql://quintet@127.0.0.1:{server.port}/postgres", 5) as connection:
+            names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count")
+            idle, interval, count = (int(connection.execute(f"SHOW {name}").fetchall()[0][0]) for name in names)
+        assert 0 < idle + interval * count <= 15
+    finally:
+        server.stop()

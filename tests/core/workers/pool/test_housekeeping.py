@@ -14,7 +14,7 @@ from core.workers.housekeeping import Housekeeper, safe_id
 from core.workers.pool_config import PoolConfig
 from core.workers.redis_clients import sync_client
 from core.workers.stream_epoch import Look, StreamEpoch, first_id, judge
-from core.workers.stream_names import GROUP, STREAM
+from core.workers.stream_names import GROUP, STREAM, slot
 from core.workers.tick import Tick
 
 LOOK = Look("marker", "run", "100-0", "120-0", 50)
@@ -105,7 +105,9 @@ def test_consumers_that_hold_nothing_and_are_silent_are_forgotten(
     monkeypatch.setattr("core.workers.housekeeping._FORGET_MS", 0)
     publish(ticks(3))
     client.xgroup_create(STREAM, GROUP, "0")
-    client.execute_command("XGROUP", "CREATECONSUMER", STREAM, GROUP, "idle")
+    for name in ("idle", "paused"):
+        client.execute_command("XGROUP", "CREATECONSUMER", STREAM, GROUP, name)
+    client.set(slot("paused"), "some pool")
     client.execute_command("XREADGROUP", "GROUP", GROUP, "holds", "COUNT", 2, "STREAMS", STREAM, ">")
     keeper.keep()
-    assert [each["name"] for each in client.xinfo_consumers(STREAM, GROUP)] == [b"holds"]
+    assert [each["name"] for each in client.xinfo_consumers(STREAM, GROUP)] == [b"holds", b"paused"]

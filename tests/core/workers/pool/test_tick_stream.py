@@ -110,6 +110,12 @@ async def test_a_name_belongs_to_one_pool_and_passes_on_within_it(opened: Open, 
     assert 0 < client.pttl(slot("same")) <= 3_000
 
 
+async def test_a_worker_that_has_not_read_yet_is_a_consumer(opened: Open, client: "redis.Redis") -> None:
+    for name in ("makes the group", "finds it"):
+        await opened(name)
+    assert [each["name"] for each in client.xinfo_consumers(STREAM, GROUP)] == [b"finds it", b"makes the group"]
+
+
 async def test_a_group_that_is_gone_is_made_again_and_misses_nothing(
     opened: Open, publish: Callable[[list[Tick]], list[bytes]], ticks: Callable[..., list[Tick]], client: "redis.Redis"
 ) -> None:
