@@ -12,17 +12,25 @@ _KEPT_SECONDS = 1_800
 
 
 class Tick(msgspec.Struct, frozen=True, gc=False):
-    """A trade as the venue tells it: epoch second, price, size. `recv_ns` is 0 for one out of history."""
+    """A trade as the venue tells it: epoch second, price, size. `recv_ns` is 0 for one out of history.
+
+    `place`: where it was done and under which conditions, as far as the venue says so of live ones.
+    """
 
     second: int
     price: float
     size: float
     recv_ns: int = 0
+    place: str = ""
 
     @property
     def key(self) -> tuple[float, float]:
-        """All that tells two trades of one second apart."""
+        """All that tells two trades of one second apart, live or out of history."""
         return self.price, self.size
+
+    def repeats(self, before: "Tick | None") -> bool:
+        """Whether it says the same as the one before it in every respect but its arrival."""
+        return before is not None and self.second == before.second and self.key == before.key and self.place == before.place
 
 
 class SecondTrades:

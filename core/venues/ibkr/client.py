@@ -229,8 +229,8 @@ class IbClient:
 
     # -- streamed messages
 
-    def _last(self, request_id: int, _type: int, second: int, price: float, size: float, *_: object) -> None:
-        self._on_frame(LastTick(request_id, second, price, size))
+    def _last(self, request_id: int, _type: int, second: int, price: float, size: float, *told: object) -> None:
+        self._on_frame(LastTick(request_id, second, price, size, f"{told[1]}|{told[2]}"))
 
     def _quote(
         self, request_id: int, second: int, bid: float, ask: float, bid_size: float, ask_size: float, *_: object

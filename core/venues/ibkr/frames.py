@@ -16,12 +16,13 @@ _ASTRAY_S = 3_600
 
 
 class LastTick(msgspec.Struct, frozen=True, gc=False):
-    """A trade, `tickByTickAllLast`; `second` is the venue's, epoch."""
+    """A trade, `tickByTickAllLast`; `second` is the venue's, epoch; `place`: its exchange and special conditions."""
 
     request_id: int
     second: int
     price: float
     size: float
+    place: str = ""
 
 
 class QuoteTick(msgspec.Struct, frozen=True, gc=False):

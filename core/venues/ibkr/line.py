@@ -62,7 +62,7 @@ class SymbolLine:
     def normalize(self, kind: Kind, frame: Frame, recv_ns: int) -> Value:
         """A frame that was checked, as a value."""
         if isinstance(frame, LastTick):
-            return Tick(frame.second, frame.price, frame.size, recv_ns)
+            return Tick(frame.second, frame.price, frame.size, recv_ns, frame.place)
         if isinstance(frame, QuoteTick):
             return self._new_quote(frame.bid, frame.bid_size, frame.ask, frame.ask_size, recv_ns)
         if isinstance(frame, BarTick):

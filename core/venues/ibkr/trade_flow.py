@@ -54,8 +54,10 @@ class TradeFlow:
     second of the first live trade after the break: of that second we may have missed the beginning, of later ones nothing.
     Live trades are held until history has filled the hole, so that they keep their order and their ids.
 
-    Where bars come too, each second is audited: a trade that equals another of its second may be the same one told twice,
-    and waits for the bar of its five seconds; a bar that our trades do not add up to opens a hole.
+    Where bars come too, each second is audited: a bar that our trades do not add up to opens a hole. A trade that repeats
+    the one just before it word for word may be the same one told twice, and waits for the bar of its five seconds. Like
+    trades further apart are common (a fifth of a liquid stock's) and flow; but once history shows that the venue told one
+    twice in that way, every trade like another of its second waits, for the rest of the subscription.
     """
 
     def __init__(self) -> None:
@@ -70,6 +72,9 @@ class TradeFlow:
         #: None: live trades flow
         self._held: list[Tick] | None = None
         self._twins: list[Tick] = []
+        #: the live trade before
+        self._last: Tick | None = None
+        self._is_wary = False
         self._bars: list[_Bar] = []
         #: nothing was missed live from this second on
         self._whole_from: int | None = None
@@ -94,7 +99,7 @@ class TradeFlow:
         """Trades are subscribed (again)."""
         self.broken()
         self._awaits_first, self._opened_ns = True, now_ns
-        self._held, self._is_repair = [], False
+        self._held, self._is_repair, self._is_wary = [], False, False
         self._ask_ns = self._failures = self._doubts = self.silent_bars = 0
 
     @property
@@ -146,7 +151,8 @@ class TradeFlow:
         self._bars.append(_Bar(open_s, count, volume, now_ns))
 
     def _flow(self, tick: Tick) -> list[Named]:
-        if self._is_audited and self.known.has_twin(tick):
+        before, self._last = self._last, tick
+        if self._is_audited and (self.known.has_twin(tick) if self._is_wary else tick.repeats(before)):
             self._twins.append(tick)
             return []
         return [self._name(tick)]
@@ -257,6 +263,7 @@ class TradeFlow:
         for second in sorted(
             seconds.keys() | {twin.second for twin in self._twins if asked.first <= twin.second <= asked.last}
         ):
+            self._doubt(second, seconds.get(second, []))
             missing = self.known.missing(second, seconds.get(second, ()))
             twins = [twin for twin in self._twins if twin.second == second]
             self._twins = [twin for twin in self._twins if twin.second != second]
@@ -270,6 +277,11 @@ class TradeFlow:
             self._held = [tick for tick in self._held if tick.second > asked.last]
             out += self._release()
         return out
+
+    def _doubt(self, second: int, whole: list[Tick]) -> None:
+        """Be wary when a repair shows that we published more of a second than there was."""
+        if self._is_repair and len(whole) < self.known.totals(second, second)[0]:
+            self._is_wary = True
 
     def _close(self, asked: Wanted, changes: int, now_ns: int) -> None:
         """The hole is filled up to what was asked."""

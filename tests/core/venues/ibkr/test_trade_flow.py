@@ -134,6 +134,36 @@ def test_a_trade_told_twice_is_dropped_when_the_bar_does_not_know_it() -> None:
     assert flow.is_decided(109)
 
 
+def test_only_a_trade_that_repeats_the_one_before_it_word_for_word_waits() -> None:
+    flow, _ = flowing(100)
+    other_place = Tick(105, 10.0, 1.0, ns(105), "ARCA|")
+    for tick in (trade(105), other_place, trade(105), trade(105, 10.1), trade(105)):
+        assert len(flow.on_tick(tick, ns(105))) == 1
+    assert flow.on_tick(trade(105), ns(105)) == []
+    flow.on_bar(105, 6, 6.0, ns(110))
+    assert len(flow.look(ns(110.5))) == 1
+
+
+def test_a_venue_that_told_trades_twice_out_of_order_is_watched_more_closely() -> None:
+    flow, _ = flowing(100)
+    for tick in (trade(105), trade(105, 10.1), trade(105)):  # there was only one at 10.0
+        assert len(flow.on_tick(tick, ns(105))) == 1
+    flow.on_bar(105, 2, 2.0, ns(110))
+    flow.look(ns(110.5))
+    wanted = flow.wanted(ns(110.5), 110.5)
+    assert wanted == Wanted(105, 109)
+    assert flow.filled_with(wanted, [Tick(105, 10.0, 1.0), Tick(105, 10.1, 1.0)], ns(111)) == []
+    for price, published in ((10.0, 1), (10.1, 1), (10.0, 0)):
+        assert len(flow.on_tick(trade(112, price), ns(112))) == published
+    flow.on_bar(110, 2, 2.0, ns(115))
+    assert flow.look(ns(115.5)) == []
+    assert flow.duplicates == 1
+    flow.opened(ns(120))
+    flow.on_tick(trade(121), ns(121))
+    flow.filled_with(Wanted(112, 121), [Tick(112, 10.0, 1.0), Tick(112, 10.1, 1.0), Tick(121, 10.0, 1.0)], ns(123))
+    assert [len(flow.on_tick(trade(125, price), ns(125))) for price in (10.0, 10.1, 10.0)] == [1, 1, 1]
+
+
 def test_a_true_twin_is_published_when_the_bar_vouches_for_it() -> None:
     flow, _ = flowing(100)
     flow.on_tick(trade(105), ns(105))
