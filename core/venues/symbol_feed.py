@@ -1,5 +1,6 @@
 """One symbol's way from its venue into the stream: sequence first, then publish."""
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
 
@@ -10,6 +11,8 @@ from core.venues.connector import BAR_RECONCILIATION, IsEnabled
 
 #: messages held back until the history is in; above it the feed is congested and the link stops reading
 _HELD = 50_000
+#: of which so many are published at once; with their bars they are a quarter of what a consumer's mailbox holds
+_PORTION, _BREATH_S = 500, 0.001
 #: gaps of which the time span is remembered
 _SPANS = 1_000
 
@@ -17,8 +20,8 @@ _SPANS = 1_000
 class SymbolFeed:
     """Sequences the trades of one symbol (no duplicate passes, a jump is a gap), keeps its market time, and publishes.
 
-    Until `flow()` everything that makes bars is held back, so that history comes before it; a symbol without series has
-    no history to wait for.
+    Until `flow()` everything that makes bars is held back, so that history comes before it; then `run` publishes it before
+    anything newer. A symbol without series has no history to wait for.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class SymbolFeed:
         #: missing first id -> market time (from, to) in which the gap lies; oldest first
         self._spans: dict[int, tuple[int, int]] = {}
         self._held: deque[Trade | Kline] | None = None if self._is_ours else deque()
+        self._may_flow = asyncio.Event()
         self._stored_id: int | None = None
         self._at_most = 0
         self._last_ts_ms = 0
@@ -67,13 +71,24 @@ class SymbolFeed:
         self._at_most = at_most
 
     def flow(self) -> None:
-        """History is in (or cannot be had now): publish what was held back, and hold nothing from now on."""
-        held, self._held = self._held, None
-        for message in held or ():
-            if isinstance(message, Trade):
-                self.on_trade(message)
-            else:
-                self._publish_kline(message)
+        """History is in (or cannot be had now): hold nothing from now on but what comes behind what is held."""
+        self._may_flow.set()
+        if not self._held:
+            self._held = None
+
+    async def run(self) -> None:
+        """Once it may flow, publish what was held back, at a pace at which every consumer keeps up; then return."""
+        await self._may_flow.wait()
+        while self._held:
+            for _ in range(min(len(self._held), _PORTION)):
+                message = self._held.popleft()
+                if isinstance(message, Trade):
+                    self._pass_trade(message)
+                else:
+                    self._publish_kline(message)
+            await asyncio.sleep(_BREATH_S)
+            await self._stream.drained()
+        self._held = None
 
     def reconnected(self) -> None:
         """Another connection: what orders quotes and klines begins anew."""
@@ -84,7 +99,10 @@ class SymbolFeed:
         """Publish a trade once, live or from REST, and note the gap it shows."""
         if self._held is not None:
             self._held.append(trade)
-            return
+        else:
+            self._pass_trade(trade)
+
+    def _pass_trade(self, trade: Trade) -> None:
         tape, trade_id = self.tape, trade.trade_id
         last = tape.last_id
         if last is None:

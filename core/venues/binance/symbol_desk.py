@@ -48,7 +48,10 @@ class SymbolDesk:
 
     def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
         """Name -> what to run."""
-        tasks: dict[str, Callable[[], Awaitable[None]]] = {f"gaps {self.symbol}": self.filler.run}
+        tasks: dict[str, Callable[[], Awaitable[None]]] = {
+            f"feed {self.symbol}": self.feed.run,
+            f"gaps {self.symbol}": self.filler.run,
+        }
         if self.book is not None:
             tasks[f"book {self.symbol}"] = self.book.run
         return tasks

@@ -1,5 +1,7 @@
 """A symbol's feed: order of history and live data, sequence, market time."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +10,7 @@ from core.base.clock import SystemClock
 from core.base.settings import StreamConfig
 from core.domain.instrument import Instrument
 from core.domain.market import Kline, Quote, Trade
-from core.stream.messages import DataType, Policy
+from core.stream.messages import DataType, Message, Policy
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.venues.symbol_feed import SymbolFeed
 
@@ -47,21 +49,44 @@ def bench() -> Bench:
     return Bench()
 
 
-def test_trades_are_held_until_history_is_in_and_keep_their_order(bench: Bench) -> None:
+async def test_trades_are_held_until_history_is_in_and_keep_their_order(bench: Bench) -> None:
     for trade_id in (1, 2, 3):
         bench.feed.on_trade(trade(trade_id))
     assert bench.ids() == []
     bench.feed.flow()
     bench.feed.on_trade(trade(4))
-    assert bench.ids() == [1, 2, 3, 4]
+    await bench.feed.run()
+    bench.feed.on_trade(trade(5))
+    assert bench.ids() == [1, 2, 3, 4, 5]
 
 
-def test_too_many_held_trades_ask_the_link_to_read_no_more(bench: Bench) -> None:
+async def test_what_was_held_never_costs_a_consumer_a_message(bench: Bench) -> None:
+    got: list[int] = []
+
+    async def take(messages: Sequence[Message]) -> None:
+        got.extend(m.trade_id for m in messages if isinstance(m, Trade))
+
+    bench.stream.attach()
+    bench.stream.register_consumer("model", [DataType.TICKS, DataType.OHLCV], take, bound=10_000)
+    for trade_id in range(1, 20_001):
+        bench.feed.on_trade(trade(trade_id))
+    bench.feed.flow()
+    run = asyncio.create_task(bench.feed.run())
+    await asyncio.sleep(0)
+    bench.feed.on_trade(trade(20_001))
+    await run
+    assert [consumer["dropped"] for consumer in bench.stream.consumers()] == [0, 0]
+    await bench.stream.close()
+    assert got == list(range(1, 20_002))
+
+
+async def test_too_many_held_trades_ask_the_link_to_read_no_more(bench: Bench) -> None:
     for trade_id in range(1, 50_001):
         assert not bench.feed.congested
         bench.feed.on_trade(trade(trade_id))
     assert bench.feed.congested
     bench.feed.flow()
+    await bench.feed.run()
     assert not bench.feed.congested
     assert bench.ids() == list(range(1, 50_001))
 
