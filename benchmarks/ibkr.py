@@ -14,8 +14,9 @@ from typing import Any
 from benchmarks.result import Result, publish
 from core.base.clock import SystemClock
 from core.market.level2_book import Level2Book
-from core.venues.ibkr.client import IbClient, load
+from core.venues.ibkr.client import IbClient
 from core.venues.ibkr.frames import LastTick, check
+from core.venues.ibkr.library import load
 
 TRADES = 60_000
 ROWS = 100_000

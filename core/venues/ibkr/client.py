@@ -7,18 +7,17 @@ ours, keeps a wrong book (ib_async) or drops the row that shows a fault (ib_insy
 import asyncio
 import contextlib
 import datetime
-import importlib.util
-import logging
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from core.base.clock import Clock
 from core.base.errors import VenueUnavailable
 from core.venues.ibkr.frames import BarTick, Delay, DepthRow, Frame, LastTick, QuoteTick, TopTick
+from core.venues.ibkr.library import DecoderLog
 
-#: the library to use, the first that is installed
-LIBRARIES = ("ib_async", "ib_insync")
+#: bytes handed to the library at once: it cuts each message off the front of all that it has, so that a read of a quarter of
+#: a megabyte costs it the square
+_PIECE = 4_096
 #: the account values that are shown
 ACCOUNT_TAGS = ("NetLiquidation", "TotalCashValue", "BuyingPower", "GrossPositionValue")
 _ID_IN_USE = 326
@@ -35,57 +34,6 @@ class RequestRefused(VenueUnavailable):
         super().__init__(f"{message} ({code})")
         self.code = code
         self.message = message
-
-
-def installed() -> str | None:
-    """The library's name, None when there is none."""
-    return next((name for name in LIBRARIES if importlib.util.find_spec(name) is not None), None)
-
-
-async def load() -> Any:
-    """The library. Its import takes a quarter of a second and wants an event loop of its thread: so in a thread of its own.
-
-    Raises VenueUnavailable when it is not installed.
-    """
-    name = installed()
-    if name is None:
-        raise VenueUnavailable(f"neither {' nor '.join(LIBRARIES)} is installed")
-    return await asyncio.to_thread(_import, name)
-
-
-def _import(name: str) -> Any:
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        library = importlib.import_module(name)
-        for part in ("client", "wrapper", "ib"):
-            # a filter that is there already is not added again
-            logging.getLogger(f"{name}.{part}").addFilter(_HUSH)
-        return library
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
-
-
-class _Hush(logging.Filter):
-    """Keeps the library's lines out of our log, for each message of the venue is ours to tell."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.CRITICAL
-
-
-_HUSH = _Hush()
-
-
-class _DecoderLog(logging.Logger):
-    """Where the library's decoder tells what it could not decode."""
-
-    def __init__(self, on_undecodable: Callable[[str], None]) -> None:
-        super().__init__("decoder")
-        self._on_undecodable = on_undecodable
-
-    def exception(self, msg: object, *args: object, **_: Any) -> None:
-        self._on_undecodable(f"{str(msg)[:200]} {sys.exc_info()[1]!r}")
 
 
 class IbClient:
@@ -118,7 +66,7 @@ class IbClient:
         self._ib.errorEvent += self._heard
         self._ib.client.conn.disconnected += self._disconnected
         self._tap()
-        self._ib.client.decoder.logger = _DecoderLog(on_undecodable)
+        self._ib.client.decoder.logger = DecoderLog(on_undecodable)
         self._opening: asyncio.Future[None] | None = None
         #: when the read that is being handled came (monotonic ns)
         self.recv_ns = 0
@@ -145,7 +93,8 @@ class IbClient:
             self.recv_ns = self._clock.monotonic_ns()
             self.bytes += len(data)
             try:
-                received(data)
+                for start in range(0, len(data), _PIECE):
+                    received(data[start : start + _PIECE])
             except Exception as error:  # the framing is lost with it
                 self._on_undecodable(repr(error))
                 self.drop("bad frame: the stream cannot be read any more")

@@ -16,7 +16,7 @@ from core.domain.market import Kline
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.venues.bad_frames import BadFrame, BadFrames
 from core.venues.connector import Address, IsEnabled, Locate, Tap
-from core.venues.ibkr import client as client_module
+from core.venues.ibkr import library
 from core.venues.ibkr.accounts import kind_of
 from core.venues.ibkr.budgets import DepthSlots, HistoryBudget, RollingBudget
 from core.venues.ibkr.client import ClientIdInUse, IbClient
@@ -153,7 +153,7 @@ class IbkrConnector:
             self.address = await self._locate()
             if self.address is None:
                 return self._stays_away(NOT_IN_REPLAY, "")
-            self._library = self._library or await client_module.load()
+            self._library = self._library or await library.load()
             session = await self._open(self.address)
         except ClientIdInUse:
             words = f"client id {self._settings.ibkr_client_id} is in use by another program"

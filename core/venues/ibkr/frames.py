@@ -85,12 +85,12 @@ SIZES = {0: "bid_size", 3: "ask_size", 69: "bid_size", 70: "ask_size"}
 
 def check(frame: Frame, venue_s: float) -> None:
     """Raises BadFrame for numbers that no market has. `venue_s`: the venue's epoch seconds."""
-    if isinstance(frame, LastTick | QuoteTick) and abs(frame.second - venue_s) > _ASTRAY_S:
-        raise BadFrame("time", f"absurd time {frame}")
     if isinstance(frame, LastTick):
+        _check_time(frame, venue_s)
         if not (_is_price(frame.price) and _is_size(frame.size)):
             raise BadFrame("trade", f"absurd trade {frame}")
     elif isinstance(frame, QuoteTick):
+        _check_time(frame, venue_s)
         # an empty side is told as -1 or 0
         if not all(-1 <= v < _ABSURD for v in (frame.bid, frame.ask, frame.bid_size, frame.ask_size)):
             raise BadFrame("quote", f"absurd quote {frame}")
@@ -103,6 +103,11 @@ def check(frame: Frame, venue_s: float) -> None:
             raise BadFrame("bar", f"absurd bar {frame}")
     elif isinstance(frame, TopTick) and not (math.isfinite(frame.size) and math.isfinite(frame.price or 0.0)):
         raise BadFrame("tick", f"absurd tick {frame}")
+
+
+def _check_time(frame: LastTick | QuoteTick, venue_s: float) -> None:
+    if abs(frame.second - venue_s) > _ASTRAY_S:
+        raise BadFrame("time", f"absurd time {frame}")
 
 
 def _is_price(value: float) -> bool:
