@@ -88,7 +88,7 @@ def worker_toggles(config: ScannerConfig) -> tuple[Toggle, ...]:
             COUNT,
             "Number of workers",
             "Workers",
-            "How many processes the pool has on each machine. Auto: 70 % of the cores, 5 to 8.",
+            "How many workers the pool runs on each machine. Auto: 70 % of the cores, 5 to 8.",
             config.optimized_processor_workers,
             choices=(None, *range(1, MOST_WORKERS + 1)),
         ),

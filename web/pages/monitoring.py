@@ -109,7 +109,7 @@ def layout(**_: str) -> html.Div:
                         identity="channels",
                         measure="channels",
                         note_id="channel-note",
-                        class_name="span-4",
+                        class_name="span-5",
                     ),
                     html.Div(
                         [
@@ -139,7 +139,7 @@ def layout(**_: str) -> html.Div:
                         identity="histogram-panel",
                         measure="histogram",
                         note_id="histogram-note",
-                        class_name="span-4",
+                        class_name="span-3",
                     ),
                 ],
                 className="monitoring-grid",
