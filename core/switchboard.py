@@ -114,6 +114,8 @@ class Switchboard:
         self._carry: dict[str, Callable[[Any], None]] = {}
         #: key -> value in force, where it is not the default
         self._values: dict[str, object] = {}
+        #: how often somebody changed a value here
+        self.changes = 0
 
     def add(self, toggle: Toggle, carry_out: Callable[[Any], None]) -> None:
         """Make something switchable; a stored value is carried out at once."""
@@ -155,16 +157,26 @@ class Switchboard:
             raise LockedToggle(f"{key} is locked: {toggle.locked}")
 
     def apply(self, values: Mapping[str, object]) -> None:
-        """Take over stored values; keys of parts that are not there (yet) wait for them."""
+        """Take over what was decided here; keys of parts that are not there (yet) wait for them."""
         with self._lock:
-            for key, value in values.items():
-                toggle = self._toggles.get(key)
-                if toggle is None:
-                    self._values[key] = value
-                elif not toggle.locked and toggle.takes(value) and self._values.get(key, toggle.default) != value:
-                    self._values[key] = value
-                    if (carry_out := self._carry.get(key)) is not None:
-                        carry_out(value)
+            self.changes += 1
+            self._take(values)
+
+    def follow(self, values: Mapping[str, object], changes: int) -> None:
+        """Take over what is stored, read when there were so many `changes`: after another one it may be older than that."""
+        with self._lock:
+            if changes == self.changes:
+                self._take(values)
+
+    def _take(self, values: Mapping[str, object]) -> None:
+        for key, value in values.items():
+            toggle = self._toggles.get(key)
+            if toggle is None:
+                self._values[key] = value
+            elif not toggle.locked and toggle.takes(value) and self._values.get(key, toggle.default) != value:
+                self._values[key] = value
+                if (carry_out := self._carry.get(key)) is not None:
+                    carry_out(value)
 
     def all(self) -> list[dict[str, Any]]:
         """Every toggle with its value, for the page and the API."""

@@ -228,8 +228,9 @@ class System(AsksPool):
             for name in self.stream.consumer_names():
                 if not self._switchboard.knows_consumer(name):
                     self._switchboard.add_consumer(name)
+            changes = self._switchboard.changes
             with contextlib.suppress(StorageUnavailable):
-                self._switchboard.apply(await asyncio.to_thread(self._store.all))
+                self._switchboard.follow(await asyncio.to_thread(self._store.all), changes)
             await asyncio.sleep(1.0)
 
     async def _watch_redis(self) -> None:

@@ -28,6 +28,15 @@ def test_a_consumer_toggle_is_carried_out_once_per_change(board: Switchboard, ca
     assert calls == [("storage", False), ("storage", True)]
 
 
+def test_what_was_read_before_a_change_does_not_undo_it(board: Switchboard) -> None:
+    before = board.changes
+    board.apply({"processor.gap_backfill": False})
+    board.follow({"processor.gap_backfill": True}, before)
+    assert not board.is_enabled("gap_backfill")
+    board.follow({"processor.gap_backfill": True}, board.changes)
+    assert board.is_enabled("gap_backfill")
+
+
 def test_a_value_stored_before_its_consumer_exists_waits_for_it(board: Switchboard, calls: list[tuple[str, bool]]) -> None:
     board.apply({"consumer.recorder": False})
     assert calls == []
