@@ -67,8 +67,10 @@ async def test_a_venue_that_refuses_connections_is_found_again_and_nothing_is_mi
     await wait_until(lambda: Cause.VENUE_DOWN in desk.kinds(), 5, "the cause")
     venue.start()
     await all_is_well(desk, from_ms, Cause.VENUE_DOWN)
-    assert [c["gaps"] for c in desk.status["subscriptions"] if c["channel"] == f"{ETH}@trades"] == [1]
-    assert desk.connector.audits[ETH].recovered > 0
+    assert desk.connector.audits[ETH].recovered > 0, desk.status["incidents"]
+    assert [c["gaps"] for c in desk.status["subscriptions"] if c["channel"] == f"{ETH}@trades"] == [1], desk.status[
+        "incidents"
+    ]
 
 
 async def test_a_handshake_answered_503_is_the_venue_s_fault(
