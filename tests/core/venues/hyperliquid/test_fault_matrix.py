@@ -65,6 +65,7 @@ async def test_a_venue_that_refuses_connections_is_found_again_and_nothing_is_mi
     assert await wait_until(lambda: desk.freshness(ETH) == "STALE", 5, "STALE") < STALE_WITHIN_S
     assert desk.stream.book(ETH) is None
     await wait_until(lambda: Cause.VENUE_DOWN in desk.kinds(), 5, "the cause")
+    await asyncio.sleep(2)  # an outage in which each symbol has trades
     venue.start()
     await all_is_well(desk, from_ms, Cause.VENUE_DOWN)
     assert desk.connector.audits[ETH].recovered > 0, desk.status["incidents"]
