@@ -58,7 +58,8 @@ async def begin(desk: Any, wait_until: Any) -> int:
 async def test_a_venue_that_refuses_connections_is_found_again_and_nothing_is_missing(
     start_venue: Any, open_desk: Any, wait_until: Any, all_is_well: Any
 ) -> None:
-    venue = start_venue("--rate", "8")  # so that surely something happens while it is away
+    # surely something happens while it is away, and the venue still tells all of it when it is back
+    venue = start_venue("--rate", "8", "--recent", "2000")
     desk = await open_desk(venue)
     from_ms = await begin(desk, wait_until)
     venue.kill()
