@@ -235,8 +235,10 @@ async def _run(track: str, start_tws: Any, make_rig: Any, futures: dict[str, "as
             futures[fault.name].set_exception(error) if error else futures[fault.name].set_result(None)
 
 
-def _flagged_s(rig: Rig) -> float:
-    """Five seconds, unless the market itself (a busy machine) has paused for so long that silence says less."""
+def _flagged_s(rig: Rig, fault: Fault) -> float:
+    """Five seconds; the silence of one channel says less where (on a busy machine) the market itself has paused."""
+    if "silent, the rest live" not in fault.name:
+        return FLAGGED_S
     subscriptions = [s for line in rig.connector.desk.lines.values() for s in line.subscriptions.values()]
     paused_s = max((s.longest_gap_s() or 0.0) for s in subscriptions if s.kind in (Kind.TRADES, Kind.DEPTH))
     return max(FLAGGED_S, 3 * paused_s + 1)
@@ -246,7 +248,7 @@ async def _suffer(rig: Rig, fault: Fault) -> None:
     rig.broken_ms = rig.clock.now_ms()
     await fault.break_(rig)
     if fault.is_flagged is not None:
-        await rig.until(f"{fault.name} flagged", lambda: fault.is_flagged(rig), _flagged_s(rig))
+        await rig.until(f"{fault.name} flagged", lambda: fault.is_flagged(rig), _flagged_s(rig, fault))
     if fault.cure is not None:
         await fault.cure(rig)
     await rig.until(f"LIVE after the cure of {fault.name}", lambda: rig.connector.state.state == "LIVE", CURED_S)
