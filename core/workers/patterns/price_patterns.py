@@ -1,8 +1,10 @@
 """Breakouts, volume spikes, reversals and gaps, vectorised over a frame of bars of one symbol."""
 
 from collections.abc import Iterator
+from functools import reduce
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from core.base.errors import ConfigError
@@ -40,8 +42,8 @@ def breakouts(symbol: str, frame: pl.DataFrame, config: PatternConfig) -> Iterat
         "volume",
         top=pl.col("high").shift(1).rolling_max(n),
         bottom=pl.col("low").shift(1).rolling_min(n),
-        mean=_mean_before(pl.col("volume"), n),
-        span=_mean_before(pl.col("high") - pl.col("low"), n),
+        mean=_mean_before(frame["volume"], n),
+        span=_mean_before(frame["high"] - frame["low"], n),
     ).filter(
         (pl.col("mean") > 0)
         & (pl.col("volume") >= config.breakout_volume * pl.col("mean"))
@@ -65,7 +67,7 @@ def volume_spikes(symbol: str, frame: pl.DataFrame, config: PatternConfig) -> It
     """
     n = config.period
     found = frame.select(
-        "ts_ms", "open", "close", "volume", mean=_mean_before(pl.col("volume"), n)
+        "ts_ms", "open", "close", "volume", mean=_mean_before(frame["volume"], n)
     ).filter((pl.col("mean") > 0) & (pl.col("volume") >= config.spike * pl.col("mean")))  # fmt: skip
     for ts_ms, opened, close, volume, mean in found.iter_rows():
         direction = (close > opened) - (close < opened)
@@ -133,9 +135,12 @@ def gaps(symbol: str, frame: pl.DataFrame, config: PatternConfig) -> Iterator[De
         )  # fmt: skip
 
 
-def _mean_before(column: pl.Expr, n: int) -> pl.Expr:
+def _mean_before(column: pl.Series, n: int) -> pl.Series:
     """The mean of the n rows before each, null where there are fewer.
 
-    Summed anew for each row: a running sum would depend, in its last digit, on where the frame begins.
+    Summed anew for each row, oldest first: a running sum would depend, in its last digits, on where the frame begins,
+    and Polars's `sum_horizontal` on which of its threads was done first.
     """
-    return pl.sum_horizontal([column.shift(i) for i in range(1, n + 1)], ignore_nulls=False) / n
+    values = column.to_numpy()
+    sums = reduce(np.add, (values[i : max(i, values.size - n + i)] for i in range(n)))
+    return pl.Series(np.concatenate([np.full(min(n, values.size), np.nan), sums / n])).fill_nan(None)

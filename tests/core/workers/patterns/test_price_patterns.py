@@ -55,6 +55,14 @@ def test_a_volume_of_three_times_the_mean_is_a_spike() -> None:
     assert detection.reason.startswith("volume 30 is 3.0 times the mean of the last 3 bars (10)")
 
 
+def test_the_mean_is_the_same_to_its_last_digit_each_time() -> None:
+    """Volumes whose sum depends on the order of the additions: a 1 is lost that comes after 2^53."""
+    config = PatternConfig(breakout_volume=0)
+    frame = frame_of([Bar(i, i, i, i, i + 1.0, 2.0**53 if i % 7 == 3 else 1.0) for i in range(240)])  # each a breakout
+    told = {tuple(d.reason for d in breakouts("ETHUSDT", frame, config)) for _ in range(500)}
+    assert [len(reasons) for reasons in told] == [240 - config.period]
+
+
 def test_a_run_that_turns_is_a_reversal() -> None:
     falling = [(c + 1, c + 1.5, c - 0.5, c, 10.0) for c in (105.0, 104.0, 103.0, 102.0)]
     (detection,) = found(reversals, bars(*falling, (102.0, 105.0, 101.0, 104.0, 10.0)))
