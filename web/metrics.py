@@ -75,6 +75,8 @@ class Metrics(Collector):
         for name in ("messages", "reconnects", "malformed"):
             values = [((c["venue"],), c.get(name, 0)) for c in connections]
             yield _counter(f"quintet_connection_{name}", f"Connection: {name}", ["venue"], values)
+        waiting = [((c["venue"],), c["backlog"]) for c in connections]
+        yield _gauge("quintet_connection_backlog", "Read and not handed on yet", ["venue"], waiting)
         gaps = [
             ((c["venue"], s["channel"], s.get("symbol", "")), s["gaps"]) for c in connections for s in c["subscriptions"]
         ]

@@ -1,18 +1,22 @@
-"""One WebSocket connection: frames put together, sizes bounded, reading paused on demand."""
+"""One WebSocket connection: frames put together, sizes bounded, handed on in portions, reading paused on demand."""
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from core.base.clock import Clock
 from core.venues.bad_frames import BadFrame
+from core.venues.turns import Turns
 
 #: a longer message is no market data: dropped and counted
 MAX_MESSAGE_BYTES = 1 << 20
 #: picows closes the connection above this; between the two limits a message is only dropped
 MAX_FRAME_BYTES = 64 << 20
+#: messages handed on in one turn of the loop: with the bars they change, a tenth of what a consumer's mailbox holds
+PER_TURN = 256
 
 #: looking up a member of an enum costs more than all the rest of a frame's way here
 _TEXT, _BINARY, _CONTINUATION, _CLOSE = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
@@ -36,6 +40,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         """`on_open` is called before the first message, which may come in the same read as the handshake's answer."""
         self._now_ns = clock.monotonic_ns
         self._on_message = on_message
+        self._turns = Turns(partial(on_message, self), self._read, PER_TURN, self._handed_on)
         self._on_bad = on_bad
         self._after_read = after_read
         self._on_open = on_open
@@ -44,6 +49,8 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         self._parts: bytearray | None = None
         self._parts_bytes = 0
         self._close_cause = ""
+        #: nothing more comes
+        self._is_over = False
         #: the venue's close code (RFC 6455 §7.4.1), 1006 when it hung up without one, 0 while open or when we ended it
         self.close_code = 0
         #: when the venue last answered a ping of ours (monotonic ns), 0 when it never did
@@ -69,6 +76,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         # picows returns as if all were well when the peer hangs up within the handshake
         if self._transport is None:
             raise ConnectionResetError("the venue hung up during the handshake")
+        self._read(self._turns.is_reading)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -81,8 +89,11 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         if (kind is _TEXT or kind is _BINARY) and frame.fin:
             if frame.payload_size > MAX_MESSAGE_BYTES:
                 self._oversized(frame.payload_size)
-            else:
+            elif (turns := self._turns).left:
+                turns.left -= 1
                 self._on_message(self, frame.get_payload_as_bytes(), self._read_ns)
+            else:
+                turns.put(frame.get_payload_as_bytes(), self._read_ns)
         elif kind is _TEXT or kind is _BINARY or kind is _CONTINUATION:
             self._fragment(frame)
         elif kind is _CLOSE:
@@ -91,6 +102,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
             self.pong_ns = self._read_ns
         if frame.last_in_buffer:
             self._read_ns = 0
+            self._turns.spent()
             self._after_read()
 
     def _fragment(self, frame: WSFrame) -> None:
@@ -108,7 +120,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         if self._parts_bytes > MAX_MESSAGE_BYTES:
             self._oversized(self._parts_bytes)
         else:
-            self._on_message(self, bytes(parts), self._read_ns)
+            self._turns.put(bytes(parts), self._read_ns)
 
     def _oversized(self, size: int) -> None:
         self._on_bad(BadFrame("oversized", f"a message of {size} bytes is longer than {MAX_MESSAGE_BYTES}"))
@@ -121,10 +133,20 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
         transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if not self.closed.done():
-            if not self._close_cause:
-                self.close_code = 1006
-            self.closed.set_result(self._close_cause or "connection lost (code 1006)")
+        self._is_over = True
+        if not self._close_cause:
+            self.close_code = 1006
+            self._close_cause = "connection lost (code 1006)"
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        """It ends with the last message that it brought."""
+        if self._is_over and not self._turns and not self.closed.done():
+            self.closed.set_result(self._close_cause)
+
+    def _handed_on(self) -> None:
+        self._after_read()
+        self._end_if_over()
 
     def close(self, cause: str) -> None:
         """End it from our side; `closed` will tell `cause`."""
@@ -139,7 +161,12 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
 
     @property
     def is_open(self) -> bool:
-        return self._transport is not None and not self.closed.done()
+        return self._transport is not None and not self._is_over
+
+    @property
+    def backlog(self) -> int:
+        """Messages read and not handed on yet."""
+        return len(self._turns)
 
     def send(self, text: bytes) -> None:
         """Send one text frame; does nothing when the connection is over."""
@@ -153,12 +180,20 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
 
     def pause(self) -> None:
         """Read no more until `resume`; the venue feels it through TCP."""
-        if self.is_open and self._transport is not None:
-            self._transport.underlying_transport.pause_reading()
+        self._turns.pause()
 
     def resume(self) -> None:
+        self._turns.resume()
+
+    def forget(self) -> None:
+        """Nobody wants what was read and not handed on yet."""
+        self._turns.clear()
+        self._end_if_over()
+
+    def _read(self, may_read: bool) -> None:
         if self.is_open and self._transport is not None:
-            self._transport.underlying_transport.resume_reading()
+            transport = self._transport.underlying_transport
+            (transport.resume_reading if may_read else transport.pause_reading)()
 
 
 def _code_of(frame: WSFrame) -> int:

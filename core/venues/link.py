@@ -170,6 +170,11 @@ class Link:
         return max((connection.pong_ns for connection in self._connections), default=0)
 
     @property
+    def backlog(self) -> int:
+        """Messages read and not handed on yet: those of a read that wait for their turn."""
+        return sum(connection.backlog for connection in self._connections)
+
+    @property
     def budget(self) -> ConnectBudget:
         return self._budget
 
@@ -334,6 +339,7 @@ class Link:
         for connection in self._connections:
             with contextlib.suppress(Exception):
                 connection.close("stopped")
+                connection.forget()
         self._connections.clear()
         self._report(LinkState.STOPPED, "stopped")
 

@@ -42,6 +42,7 @@ def link_status(link: Link, rate_per_s: float) -> dict[str, Any]:
         "transport": "WebSocket",
         "reconnects": max(0, link.connects - 1 - link.renewals),
         "messages": link.messages,
+        "backlog": link.backlog,
         "rate_per_s": rate_per_s,
         "malformed": link.bad.total,
         "malformed_kinds": link.bad.kinds.copy(),

@@ -84,8 +84,8 @@ class FakeSystem:
     def connections(self) -> list[dict[str, Any]]:
         subscription = {"channel": "trade", "symbol": "ETHUSDT", "state": "LIVE", "age_ms": 3, "messages": 9, "gaps": 1}
         return [
-            {"venue": "binance", "state": "LIVE", "since": 1, "cause": "", "messages": 9, "reconnects": 2, "malformed": 0,
-             "subscriptions": [subscription], "incidents": []}
+            {"venue": "binance", "state": "LIVE", "since": 1, "cause": "", "messages": 9, "backlog": 0, "reconnects": 2,
+             "malformed": 0, "subscriptions": [subscription], "incidents": []}
         ]  # fmt: skip
 
     @functools.cached_property

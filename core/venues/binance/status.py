@@ -142,6 +142,7 @@ class BinanceStatus:
             "delayed": False,
             "reconnects": max(0, link.connects - 1 - link.renewals),
             "messages": link.messages,
+            "backlog": link.backlog,
             "rate_per_s": self._watchdog.rate_per_s,
             "malformed": link.bad.total,
             "malformed_kinds": link.bad.kinds.copy(),

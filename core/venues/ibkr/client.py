@@ -14,10 +14,13 @@ from core.base.clock import Clock
 from core.base.errors import VenueUnavailable
 from core.venues.ibkr.frames import BarTick, Delay, DepthRow, Frame, LastTick, QuoteTick, TopTick
 from core.venues.ibkr.library import DecoderLog
+from core.venues.turns import Turns
 
 #: bytes handed to the library at once: it cuts each message off the front of all that it has, so that a read of a quarter of
 #: a megabyte costs it the square
 _PIECE = 4_096
+#: pieces handed to it in one turn of the loop: a few hundred messages
+_PER_TURN = 4
 #: the account values that are shown
 ACCOUNT_TAGS = ("NetLiquidation", "TotalCashValue", "BuyingPower", "GrossPositionValue")
 _ID_IN_USE = 326
@@ -59,6 +62,7 @@ class IbClient:
         self._on_error = on_error
         self._on_undecodable = on_undecodable
         self.closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._turns = Turns(self._decode, self._read, _PER_TURN, on_read)
         self._ib = library.IB()
         #: the library's own answer to 1102 would cost an account subscription each time
         self._ib.errorEvent.clear()
@@ -72,7 +76,6 @@ class IbClient:
         self.recv_ns = 0
         #: bytes and messages received, messages sent
         self.bytes = self.messages = self.sent = 0
-        self.is_paused = False
         self._cause = ""
 
     def _tap(self) -> None:
@@ -87,23 +90,39 @@ class IbClient:
         wrapper.priceSizeTick = self._price
         wrapper.tickSize = self._size
         wrapper.marketDataType = self._type
-        received = conn.data_received
+        self._received = conn.data_received
+        lost = conn.connection_lost
 
         def data_received(data: bytes) -> None:
-            self.recv_ns = self._clock.monotonic_ns()
+            now_ns = self._clock.monotonic_ns()
             self.bytes += len(data)
-            try:
-                for start in range(0, len(data), _PIECE):
-                    received(data[start : start + _PIECE])
-            except Exception as error:  # the framing is lost with it
-                self._on_undecodable(repr(error))
-                self.drop("bad frame: the stream cannot be read any more")
-                return
-            if self._ib.client.isReady():
-                self.messages = self._ib.client.connectionStats().numMsgRecv
+            for start in range(0, len(data), _PIECE):
+                self._turns.put(data[start : start + _PIECE], now_ns)
             self._on_read()
 
-        conn.data_received = data_received
+        def connection_lost(error: Exception | None) -> None:
+            self._turns.flush()  # the library forgets what it was in the middle of
+            lost(error)
+
+        conn.data_received, conn.connection_lost = data_received, connection_lost
+
+    def _decode(self, data: bytes, recv_ns: int) -> None:
+        if self._cause:  # dropped
+            return
+        self.recv_ns = recv_ns
+        try:
+            self._received(data)
+        except Exception as error:  # the framing is lost with it
+            self._on_undecodable(repr(error))
+            self.drop("bad frame: the stream cannot be read any more")
+            return
+        if self._ib.client.isReady():
+            self.messages = self._ib.client.connectionStats().numMsgRecv
+
+    def _read(self, may_read: bool) -> None:
+        transport = self._ib.client.conn.transport
+        if transport is not None and not transport.is_closing():
+            (transport.resume_reading if may_read else transport.pause_reading)()
 
     # -- the connection
 
@@ -138,16 +157,19 @@ class IbClient:
 
     def pause(self) -> None:
         """Read no more, for a consumer cannot follow."""
-        transport = self._ib.client.conn.transport
-        if transport is not None and not self.is_paused:
-            self.is_paused = True
-            transport.pause_reading()
+        self._turns.pause()
 
     def resume(self) -> None:
-        transport = self._ib.client.conn.transport
-        if transport is not None and self.is_paused:
-            transport.resume_reading()
-        self.is_paused = False
+        self._turns.resume()
+
+    @property
+    def is_paused(self) -> bool:
+        return self._turns.is_paused
+
+    @property
+    def backlog(self) -> int:
+        """Pieces of at most 4 kB, read and not decoded yet."""
+        return len(self._turns)
 
     @property
     def is_open(self) -> bool:

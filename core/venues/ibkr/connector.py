@@ -89,7 +89,7 @@ class IbkrConnector:
         self.hint = ""
         self.transport = "TWS API"
         self.accounts: list[dict[str, Any]] = []
-        self.api_calls = self.messages = self.connects = 0
+        self.api_calls = self.messages = self.backlog = self.connects = 0
         self.rate_per_s = 0.0
         self._library: Any = None
         self._link, self._link_cause = LinkState.CONNECTING, ""
@@ -321,6 +321,7 @@ class IbkrConnector:
         if self.session is not None:
             sent, received = sent + self.session.client.sent, received + self.session.client.messages
         self.api_calls, self.messages = sent, received
+        self.backlog = self.session.client.backlog if self.session is not None else 0
         if now_ns - self._rated_ns < _RATE_NS:
             return
         self.rate_per_s = round((received - self._rated_messages) * 1e9 / (now_ns - self._rated_ns), 1)

@@ -24,6 +24,7 @@ class Reported(Protocol):
     accounts: list[dict[str, Any]]
     api_calls: int
     messages: int
+    backlog: int
     connects: int
     rate_per_s: float
 
@@ -47,6 +48,7 @@ def report(connector: Reported, desk: Desk, settings: Settings) -> dict[str, Any
         "delayed": any(s.is_delayed for line in lines for s in line.subscriptions.values()),
         "reconnects": max(0, connector.connects - 1),
         "messages": connector.messages,
+        "backlog": connector.backlog,
         "rate_per_s": connector.rate_per_s,
         "malformed": desk.bad.total,
         "malformed_kinds": desk.bad.kinds.copy(),

@@ -16,6 +16,7 @@ from core.domain.health import LinkState
 from core.venues.bad_frames import BadFrame
 from core.venues.causes import Signals
 from core.venues.connect_budget import ConnectBudget
+from core.venues.connection import PER_TURN
 from core.venues.link import Link, LinkTimes
 
 
@@ -320,6 +321,37 @@ async def test_nothing_is_read_while_the_stream_is_congested_and_nothing_is_lost
     await wait_until(lambda: len(told.frames) == 20_000, within_s=10)
     assert [int(frame) for frame in told.frames] == list(range(20_000))
     assert link.pauses >= 1
+
+
+async def test_what_piled_up_is_handed_on_in_portions_that_leave_consumers_their_turns(
+    scripted_server: Any, run_link: Any, wait_until: Any
+) -> None:
+    """Behind a stall a single read brings thousands of messages; a mailbox must not get them all before it is emptied."""
+    sent = 0
+
+    async def flood(socket: web.WebSocketResponse) -> None:
+        nonlocal sent
+        await socket.send_str("0")
+        await wait_until(lambda: link.paused)
+        for number in range(1, 20_000):
+            await socket.send_str(str(number))
+            sent += 1
+        await socket.close()
+
+    scripted_server.script = flood
+    link, told = run_link(scripted_server.url)
+    told.congested = True
+    await wait_until(lambda: sent == 19_999)
+    assert len(told.frames) == 1
+    turns: list[int] = []
+    told.congested = False
+    while link.connects == 1 and link.state is LinkState.LIVE:
+        before = len(told.frames)
+        await asyncio.sleep(0)
+        turns.append(len(told.frames) - before)
+    assert max(turns) <= 2 * PER_TURN, "a turn of the loop between two of ours may hold the end of one read and a portion"
+    assert [int(frame) for frame in told.frames] == list(range(20_000)), "also what came with the end of the connection"
+    assert told.causes == ["connection closed by the venue (code 1000)"]
 
 
 async def test_renewal_makes_the_new_connection_before_it_breaks_the_old(

@@ -14,8 +14,8 @@ from core.venues.connector import Address, VenueRefused
 ETH, BTC = "ETH-PERP", "BTC-PERP"
 STATUS_KEYS = {
     "venue", "title", "transport", "state", "since", "cause", "hint", "detail", "endpoint", "source", "delayed",
-    "reconnects", "messages", "rate_per_s", "malformed", "malformed_kinds", "api_calls", "clock_offset_ms", "budgets",
-    "subscriptions", "transitions", "farms", "accounts", "incidents",
+    "reconnects", "messages", "backlog", "rate_per_s", "malformed", "malformed_kinds", "api_calls", "clock_offset_ms",
+    "budgets", "subscriptions", "transitions", "farms", "accounts", "incidents",
 }  # fmt: skip
 BOOK_KEYS = {
     "symbol", "venue", "kind", "state", "cause", "updates", "updates_per_s", "gaps", "resyncs", "crossed", "last_update_id",
