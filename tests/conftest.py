@@ -103,6 +103,11 @@ class AppProcess:
     def wait_ready(self) -> None:
         self.wait_for("readiness", lambda: self.get("/ready")[0] == 200)
 
+    def wait_live(self) -> None:
+        """Until each series has had its first message: history comes before that, when the venue is there already."""
+        self.wait_ready()
+        self.wait_for("live series", lambda: {s["state"] for s in self.series().values()} == {"LIVE"})
+
     def tail(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
 
@@ -138,7 +143,7 @@ def simulated_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProce
     """One app on the simulated market for all tests that only look."""
     app = AppProcess(tmp_path_factory.mktemp("app"), ["--market", "simulated"], {})
     try:
-        app.wait_ready()
+        app.wait_live()
         yield app
     finally:
         app.stop()

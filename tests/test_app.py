@@ -22,7 +22,7 @@ def ends_with_one_line(app: Any, pattern: str) -> None:
 @pytest.mark.timeout(120)
 def test_the_app_starts_serves_and_leaves_nothing_behind(start_app: Callable[..., Any]) -> None:
     app = start_app("--market", "simulated")
-    app.wait_ready()
+    app.wait_live()
     children = psutil.Process(app.process.pid).children(recursive=True)
     assert {"postgres", "valkey-server"} <= {c.name() for c in children}
     assert {s["state"] for s in app.series().values()} == {"LIVE"}

@@ -96,8 +96,7 @@ def each_id_once(app: Any, dsn: str) -> None:
 @pytest.mark.timeout(180)
 def test_a_venue_that_was_away_leaves_no_hole_and_no_double(start_app: Callable[..., Any], venue: Venue) -> None:
     app = start_app("--market", "live", **venue.environ)
-    app.wait_ready()
-    app.wait_for("live series", lambda: states(app) == {"LIVE"})
+    app.wait_live()
     assert {s["source"] for s in app.series().values()} == {"SIMULATED"}
     before_ms = int(time.time() * 1000)
     venue.kill()
@@ -135,7 +134,7 @@ def test_a_postgres_that_was_away_loses_nothing_and_never_stops_the_charts(
     dsn = postgres.database_url
     assert dsn is not None
     app = start_app("--market", "simulated", DATABASE_URL=dsn)
-    app.wait_ready()
+    app.wait_live()
     app.wait_for("stored rows", lambda: app.get("/api/v1/storage")[1]["rows_written"] > 0)
     postgres.stop()
     stopped = time.monotonic()
@@ -159,7 +158,7 @@ def test_a_redis_that_is_away_is_named_and_stops_nothing(start_app: Callable[...
     assert servers.redis_url is not None
     try:
         app = start_app("--market", "simulated", REDIS_URL=servers.redis_url)
-        app.wait_ready()
+        app.wait_live()
         servers.stop()
         told = app.wait_for("the culprit", lambda: _not_ready(app), 10)
         assert "REDIS_URL" in told["redis"]
