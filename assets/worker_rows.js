@@ -29,6 +29,8 @@ window.quintet.workerRows = (() => {
     const batch = worker.batch_ms || {};
     const slow = (ms) => ({ text: format.millis(ms), level: ms > 10 ? "warn" : null });
     const shards = worker.shards || [];
+    const owns = shards.length ? `owner of shards ${shards.join(", ")}` : "owns no shard just now";
+    const faults = worker.late || worker.refused ? `. In this process came after newer ones: ${format.si(worker.late)} entries; could not be used: ${format.si(worker.refused)} ticks or states` : "";
     return {
       key: worker.name, level: level === "bad" ? "bad" : null, title: `${worker.host}, slot ${worker.slot}, process ${worker.pid}`,
       cells: [
@@ -37,7 +39,7 @@ window.quintet.workerRows = (() => {
         slow(batch.p50), slow(batch.p99), format.si(worker.processed), { text: format.si(worker.errors), level: worker.errors ? "warn" : null },
         { text: worker.last_error || "none", title: worker.last_error || null, class: "cause-cell" },
         { text: CORES[worker.core_kind] || worker.core_kind || format.NONE, title: worker.core_kind ? `${worker.core_kind} core` : null },
-        { text: shards.length ? ranges(shards) : "none", title: shards.length ? `owner of shards ${shards.join(", ")}` : "owns no shard just now", class: "shards-cell" },
+        { text: shards.length ? ranges(shards) : "none", title: owns + faults, level: faults ? "warn" : null, class: "shards-cell" },
         { text: format.age(Math.max(0, now - passed - worker.age_ms - worker.since_ms)), title: `since ${format.stamp(worker.since_ms)}` },
         { text: format.age(worker.age_ms + passed), level: level === "bad" ? "bad" : null },
       ],

@@ -10,6 +10,8 @@ import msgspec
 
 LEAST_WORKERS, MOST_WORKERS = 5, 8
 _SYSCTL = ("hw.logicalcpu", "hw.perflevel0.logicalcpu", "hw.perflevel1.logicalcpu", "machdep.cpu.brand_string")
+#: files with the quota and its period in microseconds: control groups of version 2, and of version 1
+_QUOTAS = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 
 
 class Cores(msgspec.Struct, frozen=True):
@@ -48,20 +50,23 @@ def machine_cores() -> Cores:
     """Of this machine, as far as this process may use them."""
     if platform.system() == "Darwin":
         return apple_cores(_sysctl())
-    model = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")
+    model = next((line for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")), "")
     kind = model.partition(":")[2].strip() or platform.processor() or platform.machine()
     return Cores(usable_cores(), None, None, kind)
 
 
-def usable_cores() -> int:
+def usable_cores(groups: Path = Path("/sys/fs/cgroup")) -> int:
     """Cores this process may run on: its affinity, and the share that a container is given."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cgroup_cores(" ".join(_lines("/sys/fs/cgroup/cpu.max")))
-    return count if quota is None else max(1, min(count, quota))
+    for names in _QUOTAS:
+        told = " ".join(line for name in names for line in _lines(groups / name))
+        if (quota := cgroup_cores(told)) is not None:
+            return max(1, min(count, quota))
+    return count
 
 
 def cgroup_cores(cpu_max: str) -> int | None:
-    """Whole cores out of a control group's `cpu.max` ("200000 100000"); None without a limit."""
+    """Whole cores out of a control group's quota and period ("200000 100000"); None without a limit ("max …", "-1 …")."""
     parts = cpu_max.split()
     if len(parts) != 2 or not all(part.isdigit() for part in parts):
         return None
@@ -92,8 +97,8 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isdigit() else None
 
 
-def _lines(path: str) -> list[str]:
+def _lines(path: Path) -> list[str]:
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []

@@ -263,6 +263,8 @@ class _PipelineThread:
             batch_size=self._config.batch_size,
             duplicates=gauges.duplicates,
             batches=gauges.batches(),
+            late=self._shards.late,
+            refused=self._shards.refused,
             redis=gauges.redis,
             postgres=postgres,
             cause=f"Postgres: {postgres}" if postgres != "ok" else gauges.cause or self._shards.loss,

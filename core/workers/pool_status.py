@@ -156,6 +156,8 @@ class PoolStatus:
             "last_error": status.last_error,
             "core_kind": status.core_kind,
             "shards": [] if is_lost else status.shards,
+            "late": status.late,
+            "refused": status.refused,
             "since_ms": status.since_ms,
             "age_ms": max(0, now_ms - status.at_ms),
         }

@@ -60,7 +60,8 @@ class ShardStage:
         self.postgres = "ok"
         #: what the stream's history has lost, as the housekeeper tells; ""
         self.loss = ""
-        self.late = 0
+        #: of the shards owned now: entries that came after newer ones, and ticks or kept states that could not be used
+        self.late = self.refused = 0
         self.progress_ns = clock.monotonic_ns()
 
     def start(self) -> None:
@@ -177,6 +178,7 @@ class ShardStage:
             most = max(most, len(entries))
         self.is_behind = most >= _ENTRIES
         self.late = sum(shard.late for shard in self._shards.values())
+        self.refused = sum(shard.refused for shard in self._shards.values())
         return True
 
     def _read(self, client: "redis.Redis", streams: dict[str, Shard], block_ms: int | None) -> Any:

@@ -214,6 +214,7 @@ class WorkerProcess:
                 slot.stage.congested = is_full
 
     def _status(self, number: int, slot: _Slot, shards: list[int]) -> WorkerStatus:
+        assert self._shards is not None
         gauges = slot.stage.gauges
         gauges.measure()
         return WorkerStatus(
@@ -238,6 +239,8 @@ class WorkerProcess:
             postgres="ok" if self._committer.state in ("ok", "connecting") else self._committer.state,
             cause=self._cause(gauges.cause),
             batches=gauges.batches(),
+            late=self._shards.late,
+            refused=self._shards.refused,
         )
 
     # -- the end

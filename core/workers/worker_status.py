@@ -44,6 +44,9 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     cause: str = ""
     #: nanoseconds -> how many batches took that long, so that a pool's percentiles can be told from its workers'
     batches: list[tuple[int, int]] = []
+    #: of the shards its process owns: entries that came after newer ones, and ticks or kept states that could not be used
+    late: int = 0
+    refused: int = 0
 
 
 class WorkerGauges:

@@ -1,5 +1,7 @@
 """Cores, workers, processes."""
 
+from pathlib import Path
+
 import pytest
 
 from core.workers.core_counts import (
@@ -10,6 +12,7 @@ from core.workers.core_counts import (
     layout,
     machine_cores,
     process_count,
+    usable_cores,
     worker_count,
 )
 
@@ -52,10 +55,29 @@ def test_an_intel_mac_has_one_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "cores"), [("max 100000", None), ("200000 100000", 2), ("50000 100000", 1), ("", None), ("x y", None)]
+    ("told", "cores"),
+    [("max 100000", None), ("200000 100000", 2), ("50000 100000", 1), ("", None), ("x y", None), ("-1 100000", None)],
 )
 def test_a_containers_share_is_heeded(told: str, cores: int | None) -> None:
     assert cgroup_cores(told) == cores
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, None),
+        ({"cpu.max": "100000 100000"}, 1),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+    ],
+)
+def test_both_versions_of_control_groups_are_read(tmp_path: Path, files: dict[str, str], cores: int | None) -> None:
+    (tmp_path / "cpu").mkdir()
+    for name, told in files.items():
+        (tmp_path / name).write_text(told + "\n")
+    unlimited = usable_cores(tmp_path / "nothing here")
+    assert usable_cores(tmp_path) == (unlimited if cores is None else cores)
 
 
 def test_this_machine_has_cores_and_a_name() -> None:

@@ -39,12 +39,13 @@ def consumers(client: "redis.Redis", *statuses: WorkerStatus) -> None:
 def test_all_workers_of_all_machines_are_told(client: "redis.Redis", redis_url: str) -> None:
     clock = ManualClock(NOW_MS)
     client.xgroup_create(STREAM, GROUP, "0", mkstream=True)
-    consumers(client, status("mac-0"), status("linux-0", host="linux", at_ms=NOW_MS - 100))
+    consumers(client, status("mac-0"), status("linux-0", host="linux", at_ms=NOW_MS - 100, late=2, refused=1))
     client.hset(TOTALS, mapping={"processed": 120, "errors": 3, "duplicates": 4})
     with closing(PoolStatus(redis_url, workers=7, clock=clock)) as pool:
         told = pool.read()
         assert [w["name"] for w in told["workers"]] == ["linux-0", "mac-0"]
         assert [w["age_ms"] for w in told["workers"]] == [100, 0]
+        assert [(w["late"], w["refused"]) for w in told["workers"]] == [(2, 1), (0, 0)]
         assert (told["processed"], told["errors"], told["duplicates"]) == (120, 3, 4)
         assert (told["wanted"], told["batch_size"], told["processor"], told["paused"]) == (7, 50, "optimized", False)
         assert (told["redis"], told["postgres"], told["cause"]) == ("ok", "ok", "")
