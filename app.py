@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -49,6 +50,7 @@ def __getattr__(name: str) -> Any:
 
 def build(settings: Settings) -> Any:
     """The whole application; nothing runs until its lifespan starts."""
+    gc.disable()
     from core.system import System
     from web.server import create_server
 
@@ -93,13 +95,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings) -> int:
     """Start the system, then the web server; stop both in turn."""
-    import uvicorn
-
+    # what is loaded stays: looking through it costs the start a quarter of a second; the web's lifespan enables it again
+    gc.disable()
     from core.system import System
-    from web.server import create_server
 
     system = System(settings)
     try:
+        system.prepare()
+        # a second's work, while servers and venue start
+        import uvicorn
+
+        from web.server import create_server
+
         system.start()
     except FatalError as error:
         system.stop()

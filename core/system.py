@@ -5,7 +5,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,7 @@ class System(AsksPool):
         self._manager: CentralizedDataManager | None = None
         self._engine: LoopThread | None = None
         self._endpoints: Endpoints | None = None
+        self._preparing: Future[Endpoints] | None = None
         #: why Redis does not answer, or empty
         self._redis_trouble = ""
         self._first_candle_ms: float | None = None
@@ -83,10 +84,19 @@ class System(AsksPool):
 
     # ---- life
 
+    def prepare(self) -> None:
+        """Begin what `start` begins with, and return at once: for whoever has something else to do meanwhile."""
+        if self._preparing is None:
+            executor = ThreadPoolExecutor(1, thread_name_prefix="prepare")
+            self._preparing = executor.submit(self._prepare)
+            executor.shutdown(wait=False)
+
     def start(self) -> None:
         """Servers, storage, venue, engine. Raises FatalError with one clear line; what was started is stopped again."""
         try:
-            endpoints = self._prepare()
+            self.prepare()
+            assert self._preparing is not None
+            endpoints = self._preparing.result()
             self.source, self.source_detail = endpoints.source, endpoints.detail
             self.stream.source = endpoints.source
             assert self.database_url is not None
@@ -135,6 +145,8 @@ class System(AsksPool):
         if self._stopped:
             return
         self._stopped = True
+        if self._preparing is not None:
+            wait((self._preparing,))
         self._begin_closing_pool()
         if self._engine is not None and not self._engine.stop(timeout_s=4):
             logger.error("the engine did not stop in 4 s")

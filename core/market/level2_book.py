@@ -1,7 +1,5 @@
 """A Level II book told as rows: inserts push the rows below down, deletes pull them up."""
 
-from itertools import groupby
-
 from core.domain.market import Level
 
 INSERT, UPDATE, DELETE = 0, 1, 2
@@ -72,12 +70,17 @@ class Level2Book:
     def top(self) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
         """Bids and asks, best first; rows of one price (several market makers) are one level."""
         self.crossed += self.is_crossed
-        bids = tuple(
-            (-price, sum(size for _, size in rows))
-            for price, rows in groupby(sorted((-p, s) for p, s in self._sides[BID] if s > 0), key=lambda level: level[0])
-        )
-        asks = tuple(
-            (price, sum(size for _, size in rows))
-            for price, rows in groupby(sorted(row for row in self._sides[ASK] if row[1] > 0), key=lambda level: level[0])
-        )
-        return bids, asks
+        return _levels(self._sides[BID], is_bid=True), _levels(self._sides[ASK], is_bid=False)
+
+
+def _levels(rows: list[Level], *, is_bid: bool) -> tuple[Level, ...]:
+    """Rows of one price as one level, best first; a row alone at its price is that level itself."""
+    levels: list[Level] = []
+    for row in sorted(rows, reverse=is_bid):
+        if row[1] <= 0:
+            continue
+        if levels and levels[-1][0] == row[0]:
+            levels[-1] = (row[0], levels[-1][1] + row[1])
+        else:
+            levels.append(row)
+    return tuple(levels)

@@ -3,7 +3,6 @@
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Iterable
-from operator import neg
 
 from core.domain.market import DepthDiff, DepthSnapshot, Level
 
@@ -14,37 +13,41 @@ _MOST_LEVELS, _KEPT_LEVELS = 6_000, 5_000
 
 
 class _Side:
-    """Price levels of one side. Keys are sorted so that the best is last: most changes are near it, and cheap there."""
+    """Price levels of one side. Keys are sorted so that the best is last: most changes are near it, and cheap there.
 
-    __slots__ = ("_keys", "_sign", "_sizes")
+    A level stays the object it came as until it changes: views of the book share it, so that a book of 200 levels a side
+    that is looked at ten times a second costs neither the memory nor the garbage collector 4,000 new objects a second.
+    """
+
+    __slots__ = ("_keys", "_levels", "_sign")
 
     def __init__(self, sign: int) -> None:
         self._sign = sign
         self._keys: list[float] = []
-        self._sizes: dict[float, float] = {}
+        self._levels: dict[float, Level] = {}
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def load(self, levels: Iterable[Level]) -> None:
-        self._sizes = {self._sign * price: size for price, size in levels if size}
-        self._keys = sorted(self._sizes)
+        self._levels = {self._sign * level[0]: level for level in levels if level[1]}
+        self._keys = sorted(self._levels)
 
-    def change(self, levels: tuple[Level, ...]) -> None:
-        keys, sizes, sign = self._keys, self._sizes, self._sign
-        for price, size in levels:
-            key = sign * price
-            if size:
-                if key not in sizes:
+    def change(self, changed: tuple[Level, ...]) -> None:
+        keys, levels, sign = self._keys, self._levels, self._sign
+        for level in changed:
+            key = sign * level[0]
+            if level[1]:
+                if key not in levels:
                     insort(keys, key)
-                sizes[key] = size
-            elif sizes.pop(key, None) is not None:
+                levels[key] = level
+            elif levels.pop(key, None) is not None:
                 del keys[bisect_left(keys, key)]
 
     def cut(self, levels: int) -> None:
         """Forget all but the best."""
         for key in self._keys[:-levels]:
-            del self._sizes[key]
+            del self._levels[key]
         del self._keys[:-levels]
 
     def best(self) -> float | None:
@@ -58,10 +61,7 @@ class _Side:
         return self._sign * self._keys[max(0, len(self._keys) - number)] if self._keys else None
 
     def top(self, levels: int) -> tuple[Level, ...]:
-        if levels <= 0:
-            return ()
-        keys = self._keys[: -levels - 1 : -1]
-        return tuple(zip(keys if self._sign > 0 else map(neg, keys), map(self._sizes.__getitem__, keys), strict=True))
+        return tuple(map(self._levels.__getitem__, self._keys[: -levels - 1 : -1])) if levels > 0 else ()
 
 
 class OrderBook:

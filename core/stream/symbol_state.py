@@ -1,5 +1,6 @@
 """What the stream keeps of one symbol: its newest facts in circular buffers, and how fresh they are."""
 
+import itertools
 from collections import deque
 from typing import Any
 
@@ -17,8 +18,8 @@ KEPT_TRADES = 1_000
 KEPT_BOOKS = 200
 #: newest bars kept per interval that has no series of its own
 KEPT_BARS = 2_000
-#: about how many bytes a kept trade, level or bar takes, as `sys.getsizeof` and its floats tell
-_TRADE_BYTES, _LEVEL_BYTES, _BAR_BYTES = 136, 120, 224
+#: about how many bytes a kept trade, level, place in a view, or bar takes, as `sys.getsizeof` and its floats tell
+_TRADE_BYTES, _LEVEL_BYTES, _PLACE_BYTES, _BAR_BYTES = 136, 112, 8, 224
 
 Row = tuple[float, float, float, float, float, float]
 
@@ -79,11 +80,17 @@ class SymbolState:
         return (quote.bid + quote.ask) / 2 if quote is not None else None
 
     def nbytes(self) -> int:
-        """About how much memory the circular buffers take."""
-        newest = self.level2[-1] if self.level2 else None
-        levels = len(newest.bids) + len(newest.asks) if newest is not None else 0
+        """About how much memory the circular buffers take. Views share the levels that did not change between them."""
         bars = sum(len(rows) for rows in self._bars.copy().values())
-        return len(self.trades) * _TRADE_BYTES + len(self.level2) * levels * _LEVEL_BYTES + bars * _BAR_BYTES
+        return len(self.trades) * _TRADE_BYTES + self._level2_bytes() + bars * _BAR_BYTES
+
+    def _level2_bytes(self) -> int:
+        views = list(itertools.islice(reversed(self.level2.copy()), 2))
+        if not views:
+            return 0
+        newest = set(map(id, views[0].bids + views[0].asks))
+        changed = len(newest.difference(map(id, views[1].bids + views[1].asks))) if len(views) > 1 else 0
+        return len(newest) * _LEVEL_BYTES + len(self.level2) * (len(newest) * _PLACE_BYTES + changed * _LEVEL_BYTES)
 
     def summary(self) -> dict[str, Any]:
         """As `UnifiedDataStream.symbols()` tells it. Any thread."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from core.base.errors import FatalError
@@ -100,5 +101,18 @@ def test_a_start_that_fails_leaves_nothing_running(tmp_path: Path) -> None:
     with pytest.raises(FatalError, match="replay did not start"):
         system.start()
     again = System(Settings(market="simulated", data_dir=tmp_path / "data"))
+    again.start()
+    again.stop()
+
+
+def test_a_stop_in_the_middle_of_the_preparations_leaves_nothing_running(tmp_path: Path) -> None:
+    settings = Settings(market="simulated", data_dir=tmp_path / "data")
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    system = System(settings)
+    system.prepare()
+    system.stop()
+    assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
+    again = System(settings)
+    again.prepare()
     again.start()
     again.stop()

@@ -202,3 +202,14 @@ def test_whatever_is_lost_repeated_or_overlaps_a_synced_book_is_the_venues_own(
             assert ours.top(99) == venue.top(99)
         elif ours.synced:
             assert times == 0 or ours.last_update_id > venue.last_update_id
+
+
+def test_views_share_every_level_that_did_not_change() -> None:
+    book = OrderBook()
+    book.apply_snapshot(snapshot(10))
+    before = book.top(2)
+    book.apply(diff(11, 11, bids=((99.0, 5.0),)))
+    after = book.top(2)
+    assert after == (((99.0, 5.0), (98.0, 2.0)), before[1])
+    assert after[0][1] is before[0][1]
+    assert all(now is then for now, then in zip(after[1], before[1], strict=True))

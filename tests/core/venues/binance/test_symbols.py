@@ -222,7 +222,7 @@ async def test_the_status_tells_everything_the_page_shows(server: Any, start: An
     status = bench.connector.status()
     assert set(status) == {
         "venue", "title", "transport", "state", "since", "cause", "hint", "detail", "endpoint", "source", "delayed",
-        "reconnects", "messages", "rate_per_s", "malformed", "malformed_kinds", "api_calls", "weight_used",
+        "reconnects", "messages", "backlog", "rate_per_s", "malformed", "malformed_kinds", "api_calls", "weight_used",
         "clock_offset_ms", "budgets", "subscriptions", "transitions", "farms", "accounts", "incidents",
     }  # fmt: skip
     json.dumps(status)
