@@ -13,6 +13,8 @@ E8 = 100_000_000
 class SymbolSpec:
     """`orders_per_day` and `volume_per_day` (base currency) are means; `daily_volatility` is that of log returns.
 
+    `spacing`: ticks between the prices at which orders rest, away from the best one: where the price is many ticks, a book
+    with orders at each of them would change by thousands of levels at once; recorded diffs of BTCUSDT change 36.
     `follows`: the symbol whose walk the price shares, as a perpetual does with its spot.
     """
 
@@ -21,6 +23,7 @@ class SymbolSpec:
     daily_volatility: float
     orders_per_day: float
     volume_per_day: float
+    spacing: int = 1
     follows: str = ""
 
     @property
@@ -49,5 +52,5 @@ class SymbolSpec:
 
 SPECS = (
     SymbolSpec(ETHUSDT, 3_100.0, 0.030, 12.0 * 86_400, 350_000.0),
-    SymbolSpec(BTCUSDT, 100_000.0, 0.022, 19.5 * 86_400, 26_000.0),
+    SymbolSpec(BTCUSDT, 100_000.0, 0.022, 19.5 * 86_400, 26_000.0, spacing=20),
 )

@@ -13,8 +13,8 @@ from core.venues.simulated.noise import Ints, Mask, derive_key, uniform, words
 STEP_MS = 100
 #: update ids of one step: the last is the book's at the step's end, those before it are for top-of-book changes inside
 IDS_PER_STEP = 256
-#: ticks on each side that hold resting orders
-DEPTH_TICKS = 4_000
+#: prices on each side that may hold resting orders
+_PRICES = 4_000
 _NEAR_TICKS = 6
 _EMPTY_SHARE = 0.42
 
@@ -49,7 +49,9 @@ class Book:
 class BookMaker:
     """Books of one symbol around a given best bid and ask (ticks)."""
 
-    def __init__(self, seed: int, symbol: str, typical_lots: float) -> None:
+    def __init__(self, seed: int, symbol: str, typical_lots: float, spacing: int = 1) -> None:
+        """`spacing`: away from the best price orders rest only at every so many ticks."""
+        self._spacing = spacing
         self._static = derive_key(seed, symbol, "book-static")
         self._sizes = derive_key(seed, symbol, "book-size")
         self._present = derive_key(seed, symbol, "book-present")
@@ -81,14 +83,24 @@ class BookMaker:
         return self.lots_at(ticks, step, always, always)
 
     def book(self, step: int, bid: int, ask: int) -> Book:
-        bids = np.arange(max(bid - DEPTH_TICKS + 1, 1), bid + 1)
-        asks = np.arange(ask, ask + DEPTH_TICKS)
-        at = np.array(step)
+        reach = _PRICES * self._spacing
+        lowest = max(bid - reach + 1, 1)
+        bids = np.append(self._far(lowest, bid - _NEAR_TICKS + 1), np.arange(max(bid - _NEAR_TICKS + 1, lowest), bid + 1))
+        asks = np.append(np.arange(ask, ask + _NEAR_TICKS), self._far(ask + _NEAR_TICKS, ask + reach))
         return Book(
             step,
-            Side(int(bids[0]), self.lots_at(bids, at, bids > bid - _NEAR_TICKS, bids == bid)),
-            Side(int(asks[0]), self.lots_at(asks, at, asks < ask + _NEAR_TICKS, asks == ask)),
+            self._side(step, lowest, bid + 1, bids, bids > bid - _NEAR_TICKS, bids == bid),
+            self._side(step, ask, ask + reach, asks, asks < ask + _NEAR_TICKS, asks == ask),
         )
+
+    def _far(self, lowest: int, end: int) -> Ints:
+        """The prices of a span, away from the best one, at which orders rest."""
+        return np.arange(-(-lowest // self._spacing) * self._spacing, end, self._spacing)
+
+    def _side(self, step: int, lowest: int, end: int, ticks: Ints, near: Mask, best: Mask) -> Side:
+        lots = np.zeros(end - lowest, np.int64)
+        lots[ticks - lowest] = self.lots_at(ticks, np.array(step), near, best)
+        return Side(lowest, lots)
 
 
 def changed(old: Side, new: Side) -> tuple[Ints, Ints]:

@@ -17,7 +17,8 @@ class SymbolMarket:
     def __init__(self, spec: SymbolSpec, seed: int, rate: float) -> None:
         self.spec = spec
         self.model = SymbolModel(spec, seed, rate)
-        self.books = BookMaker(seed, spec.symbol, spec.volume_per_day / spec.orders_per_day / spec.instrument.lot_size * 3)
+        typical_lots = spec.volume_per_day / spec.orders_per_day / spec.instrument.lot_size * 3
+        self.books = BookMaker(seed, spec.symbol, typical_lots, spec.spacing)
         self._taker_key = derive_key(seed, spec.symbol, "taker-share")
 
     def candles(self, interval: str, start_ms: int | None, end_ms: int | None, limit: int, now_ms: int) -> list[Candle]:
