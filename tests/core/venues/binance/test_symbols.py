@@ -112,7 +112,7 @@ async def test_gaps_and_repeats_of_a_symbol_without_series_are_mended_too(server
     faults = venue.streams.faults
     faults._counts["gap", "solusdt@trade"] = 9
     faults._counts["duplicate", "solusdt@trade"] = 30
-    await wait_until(lambda: len(bench.of(Trade, "SOLUSDT")) > 60, within_s=10)
+    await wait_until(lambda: len(bench.of(Trade, "SOLUSDT")) > 60, within_s=40)
 
     def is_whole() -> bool:
         ids = sorted(t.trade_id for t in bench.of(Trade, "SOLUSDT"))
