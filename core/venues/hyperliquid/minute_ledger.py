@@ -77,7 +77,7 @@ class MinuteLedger:
             return None
         is_same = before is not None and before.trades == short and abs(before.volume - lacking) <= tolerance
         minute.difference = Missing(short, lacking)
-        if is_same and minute.shown_at == trades:
+        if is_same and minute.shown_at == trades and not final:
             return None
         minute.shown_at = trades
         is_sure = final or (is_same and self.is_trusted)

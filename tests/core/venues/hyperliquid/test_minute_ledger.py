@@ -54,6 +54,15 @@ def test_the_candle_of_a_minute_that_is_over_is_the_last_word() -> None:
     assert ledger.on_candle(T0, 4, 2.5, final=True) == NONE
 
 
+def test_the_last_word_counts_also_when_it_only_repeats_the_candle_before() -> None:
+    """An outage that ends with its minute: no trade follows, so the running candle shows all that the last one will."""
+    ledger = seasoned()
+    ledger.on_trade(T0, 1.0)
+    assert ledger.on_candle(T0, 4, 2.5) is None
+    assert ledger.on_candle(T0, 4, 2.5) is None
+    assert ledger.on_candle(T0, 4, 2.5, final=True) == Missing(3, 1.5)
+
+
 def test_what_the_first_minute_had_before_we_came_is_learned_not_missing() -> None:
     ledger = MinuteLedger(LOT)
     assert ledger.on_candle(T0, 50, 20.0) is None
