@@ -71,9 +71,13 @@ def test_a_switch_to_the_standard_processor_and_back_loses_no_tick(
 
         app.wait_for("all that was published", lambda: count() >= published, 10)
         app.wait_for("a pool that holds nothing back", lambda: (pool()["pending"], pool()["lag"]) == (0, 0), 10)
-        for query in (_TRADES, _TICKS):
-            later = (until, until + 3_600)
-            app.wait_for("later ones", lambda query=query, later=later: connection.execute(query, later).fetchall(), 10)
+        later = (until, until + 3_600)
+        for what, query in (("trades", _TRADES), ("ticks", _TICKS)):
+            try:
+                app.wait_for(f"later {what}", lambda query=query: connection.execute(query, later).fetchall(), 30)
+            except pytest.fail.Exception as error:
+                now, series = time.time(), {s["name"]: s["age_ms"] for s in app.series().values()}
+                pytest.fail(f"{error}\n{now - until:.1f} s on, {series}\n{app.get('/api/v1/storage')[1]}\n{pool()}")
         app.wait_for("each trade of the time as one tick", lambda: stored() == traded(), 10)
         assert len(traded()) > 2 * BY_EACH
         assert {"ETHUSDT", "BTCUSDT"} <= {symbol for _, symbol, _ in traded()}
