@@ -1,6 +1,5 @@
 """What the stream keeps of one symbol: its newest facts in circular buffers, and how fresh they are."""
 
-import itertools
 from collections import deque
 from typing import Any
 
@@ -85,12 +84,13 @@ class SymbolState:
         return len(self.trades) * _TRADE_BYTES + self._level2_bytes() + bars * _BAR_BYTES
 
     def _level2_bytes(self) -> int:
-        views = list(itertools.islice(reversed(self.level2.copy()), 2))
-        if not views:
+        views = self.level2
+        count = len(views)
+        if not count:
             return 0
-        newest = set(map(id, views[0].bids + views[0].asks))
-        changed = len(newest.difference(map(id, views[1].bids + views[1].asks))) if len(views) > 1 else 0
-        return len(newest) * _LEVEL_BYTES + len(self.level2) * (len(newest) * _PLACE_BYTES + changed * _LEVEL_BYTES)
+        newest = set(map(id, views[-1].bids + views[-1].asks))
+        changed = len(newest.difference(map(id, views[-2].bids + views[-2].asks))) if count > 1 else 0
+        return len(newest) * _LEVEL_BYTES + count * (len(newest) * _PLACE_BYTES + changed * _LEVEL_BYTES)
 
     def summary(self) -> dict[str, Any]:
         """As `UnifiedDataStream.symbols()` tells it. Any thread."""

@@ -39,8 +39,8 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
     ) -> None:
         """`on_open` is called before the first message, which may come in the same read as the handshake's answer."""
         self._now_ns = clock.monotonic_ns
-        self._on_message = on_message
-        self._turns = Turns(partial(on_message, self), self._read, PER_TURN, self._handed_on)
+        self._hand_on = partial(on_message, self)
+        self._turns = Turns(self._hand_on, self._read, PER_TURN, self._handed_on)
         self._on_bad = on_bad
         self._after_read = after_read
         self._on_open = on_open
@@ -91,7 +91,7 @@ class Connection(WSListener):  # type: ignore[misc]  # picows has no types
                 self._oversized(frame.payload_size)
             elif (turns := self._turns).left:
                 turns.left -= 1
-                self._on_message(self, frame.get_payload_as_bytes(), self._read_ns)
+                self._hand_on(frame.get_payload_as_bytes(), self._read_ns)
             else:
                 turns.put(frame.get_payload_as_bytes(), self._read_ns)
         elif kind is _TEXT or kind is _BINARY or kind is _CONTINUATION:

@@ -17,6 +17,7 @@ from core.venues.connect_budget import ConnectBudget
 from core.venues.endpoints import Endpoints
 from core.venues.incident_log import IncidentLog
 from core.venues.link import Link
+from core.venues.stream_status import link_status
 from core.venues.venue_state import VenueState
 from core.venues.watchdog import Watchdog
 
@@ -129,7 +130,7 @@ class BinanceStatus:
         """An entry of `/api/v1/connections`, but for venue and API calls."""
         now_ns, link, rest, source = self._clock.monotonic_ns(), self._link, self._rest, str(self._endpoints.source)
         incidents, channels = self._incidents.snapshot(), list(self._channels.values())
-        return {
+        return link_status(link, self._watchdog.rate_per_s) | {
             "title": TITLE,
             "transport": TRANSPORT,
             "state": str(self._state.state),
@@ -140,12 +141,6 @@ class BinanceStatus:
             "endpoint": self._endpoints.stream,
             "source": source,
             "delayed": False,
-            "reconnects": max(0, link.connects - 1 - link.renewals),
-            "messages": link.messages,
-            "backlog": link.backlog,
-            "rate_per_s": self._watchdog.rate_per_s,
-            "malformed": link.bad.total,
-            "malformed_kinds": link.bad.kinds.copy(),
             "weight_used": rest.budget.used,
             "clock_offset_ms": rest.clock_offset_ms,
             "budgets": budgets(self._limits, rest, self._requests, link.budget, len(channels), self._clock),
