@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.patience import Deadline
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -86,15 +87,15 @@ class AppProcess:
 
     def wait_for(self, what: str, condition: Callable[[], Any], timeout_s: float = 30) -> Any:
         """The first true value of `condition`, asked every 50 ms; fails with the log's end when time is up."""
-        deadline = time.monotonic() + timeout_s
-        while time.monotonic() < deadline:
+        deadline = Deadline(timeout_s, lambda: f"{what}:\n{self.tail()}")
+        while True:
             if self.process.poll() is not None:
                 pytest.fail(f"the app ended with {self.process.returncode} while waiting for {what}:\n{self.tail()}")
             with contextlib.suppress(OSError, KeyError, TypeError):
                 if value := condition():
                     return value
+            deadline.check()
             self._pause()
-        pytest.fail(f"no {what} within {timeout_s:.0f} s:\n{self.tail()}")
 
     def _pause(self) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -138,7 +139,7 @@ def start_app(tmp_path: Path) -> Iterator[Callable[..., AppProcess]]:
             app.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulated_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AppProcess]:
     """One app on the simulated market for all tests that only look."""
     app = AppProcess(tmp_path_factory.mktemp("app"), ["--market", "simulated"], {})

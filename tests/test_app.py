@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 
 def ends_with_one_line(app: Any, pattern: str) -> None:
@@ -19,7 +18,6 @@ def ends_with_one_line(app: Any, pattern: str) -> None:
     assert "Traceback" not in app.tail()
 
 
-@pytest.mark.timeout(120)
 def test_the_app_starts_serves_and_leaves_nothing_behind(start_app: Callable[..., Any]) -> None:
     app = start_app("--market", "simulated")
     app.wait_live()
@@ -65,14 +63,12 @@ def test_a_data_dir_that_is_a_file_is_told_in_one_line(start_app: Callable[..., 
     ends_with_one_line(start_app("--market", "simulated"), re.escape(str(tmp_path / "data")))
 
 
-@pytest.mark.timeout(120)
 def test_a_second_app_on_the_same_data_dir_is_refused(start_app: Callable[..., Any]) -> None:
     first = start_app("--market", "simulated")
     first.wait_ready()
     ends_with_one_line(start_app("--market", "simulated"), str(first.process.pid))
 
 
-@pytest.mark.timeout(180)
 def test_after_kill_9_the_next_start_works_and_keeps_what_was_stored(start_app: Callable[..., Any]) -> None:
     app = start_app("--market", "simulated")
     app.wait_ready()

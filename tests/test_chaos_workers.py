@@ -31,6 +31,7 @@ from core.workers.optimized_stream_processor import OptimizedStreamProcessor
 from core.workers.pool_config import PoolConfig
 from core.workers.stream_names import DEAD, GROUP, STREAM, shard_stream
 from core.workers.tick import Tick, encode, event_key
+from tests.patience import PATIENCE
 
 FULL = os.environ.get("QUINTET_CHAOS") == "full"
 TICKS, KILLS = (50_000, 30) if FULL else (5_000, 6)
@@ -145,7 +146,7 @@ def left_over(url: str) -> dict[str, int]:
 
 
 async def settled(condition: Callable[[], bool], timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s * PATIENCE
     while time.monotonic() < deadline:
         with contextlib.suppress(redis.RedisError, psycopg.Error, OSError, StopIteration):
             if await asyncio.to_thread(condition):
@@ -154,7 +155,7 @@ async def settled(condition: Callable[[], bool], timeout_s: float) -> bool:
     return False
 
 
-@pytest.mark.timeout(300 if FULL else 60)
+@pytest.mark.timeout(600)
 async def test_no_tick_is_lost_or_counted_twice_whatever_is_killed(
     shared_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

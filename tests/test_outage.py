@@ -93,7 +93,6 @@ def each_id_once(app: Any, dsn: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_venue_that_was_away_leaves_no_hole_and_no_double(start_app: Callable[..., Any], venue: Venue) -> None:
     app = start_app("--market", "live", **venue.environ)
     app.wait_live()
@@ -127,7 +126,6 @@ def test_a_venue_that_was_away_leaves_no_hole_and_no_double(start_app: Callable[
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_postgres_that_was_away_loses_nothing_and_never_stops_the_charts(
     start_app: Callable[..., Any], postgres: EmbeddedServers
 ) -> None:
@@ -151,7 +149,6 @@ def test_a_postgres_that_was_away_loses_nothing_and_never_stops_the_charts(
     each_id_once(app, dsn)
 
 
-@pytest.mark.timeout(120)
 def test_a_redis_that_is_away_is_named_and_stops_nothing(start_app: Callable[..., Any], tmp_path: Path) -> None:
     servers = EmbeddedServers(tmp_path / "elsewhere", want_postgres=False, want_redis=True)
     servers.start()

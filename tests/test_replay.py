@@ -37,7 +37,6 @@ def replayed(start_app: Callable[..., Any], shared_data: Path) -> Iterator[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_a_replay_gives_the_venues_own_bars_every_second_and_every_trade_once(replayed: Any, shared_data: Path) -> None:
     trades = {symbol: recorded_trades(shared_data / "binance" / name) for symbol, name in FILES.items()}
     ours = {r[0]: r[1:] for r in replayed.get("/api/v1/series/eth_1m?limit=1000")[1]["rows"]}

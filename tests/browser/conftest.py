@@ -3,20 +3,21 @@
 import shutil
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from core.base.errors import RetryableError
 from core.base.settings import Settings
 from core.system import StorageUnavailable, System
+from tests.patience import PATIENCE, wait_until
 from web.server import create_server
 
+expect.set_options(timeout=10_000 * PATIENCE)
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -76,11 +77,8 @@ class ShownServer:
 
     def start(self) -> "ShownServer":
         self._thread.start()
-        deadline = time.monotonic() + 20
-        while not self._server.started:
-            assert self._thread.is_alive(), "the server did not start"
-            assert time.monotonic() < deadline, "the server did not start in 20 s"
-            time.sleep(0.01)
+        wait_until(lambda: self._server.started or not self._thread.is_alive(), 20, "the server's start")
+        assert self._server.started, "the server did not start"
         return self
 
     def stop(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 Open = Callable[..., Page]
 
@@ -24,7 +24,7 @@ def wait_for_columns(app: Any, page: Page, least: int = 2) -> None:
 @pytest.mark.parametrize("symbol", ["ETHUSDT", "BTCUSDT"])
 def test_a_live_book_is_in_step_and_its_heat_map_scrolls(simulated_app: Any, open_page: Open, symbol: str) -> None:
     page = open_page(f"{simulated_app.base}/books?symbol={symbol}")
-    expect(page.locator("#ob-state")).to_have_text("IN STEP", timeout=30_000)
+    expect(page.locator("#ob-state")).to_have_text("IN STEP")
     expect(page.locator("#ob-mid")).to_have_text(re.compile(r"\d\.\d{3}$"))
     expect(page.locator("#ob-fact-state")).to_have_text("SYNCED")
     wait_for_columns(simulated_app, page)
@@ -36,7 +36,7 @@ def test_a_live_book_is_in_step_and_its_heat_map_scrolls(simulated_app: Any, ope
 
     simulated_app.wait_for("twenty frames in a second", lambda: painted_in_a_second() >= 20)
     mid = page.locator("#ob-mid").inner_text()
-    expect(page.locator("#ob-mid")).not_to_have_text(mid, timeout=20_000)
+    expect(page.locator("#ob-mid")).not_to_have_text(mid)
 
 
 def test_a_tab_changes_the_symbol_and_the_address_opens_it_again(simulated_app: Any, open_page: Open) -> None:
@@ -100,7 +100,7 @@ def test_nothing_moves_when_data_arrives_or_is_withdrawn(simulated_app: Any, ope
     assert {"ob-header", "heat-body", "ob-levels", "ob-depth-bid-50", "ob-fact-range", "tape-rows"} <= first.keys()
     for symbol in ("ETHUSDT", "BTCUSDT"):
         page.locator(f"[data-book='{symbol}']").click()
-        expect(page.locator("#ob-state")).to_have_text("IN STEP", timeout=30_000)
+        expect(page.locator("#ob-state")).to_have_text("IN STEP")
         expect(page.locator("#ob-fact-last")).not_to_have_text("–")
         now = page.evaluate(places)
         assert {identity: (first[identity], now[identity]) for identity in first if now[identity] != first[identity]} == {}
@@ -108,7 +108,7 @@ def test_nothing_moves_when_data_arrives_or_is_withdrawn(simulated_app: Any, ope
 
 def test_the_phone_has_one_column_and_the_tabs_scroll_aside(simulated_app: Any, open_page: Open) -> None:
     page = open_page(simulated_app.base + "/books", 390, 844, is_mobile=True, has_touch=True)
-    expect(page.locator("#ob-state")).to_have_text("IN STEP", timeout=30_000)
+    expect(page.locator("#ob-state")).to_have_text("IN STEP")
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
     boxes = [
         page.locator(f"#{name}").bounding_box()

@@ -11,8 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from core.base.settings import Settings
 from core.system import System
+from tests.patience import PATIENCE
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 
@@ -184,8 +185,8 @@ def seen(shown: Shown, one_page: Page) -> Page:
 
 
 def opened(page: Page) -> Page:
-    expect(page.locator("#venue-binance")).to_have_attribute("data-state", re.compile("[A-Z]{4}"), timeout=10_000)
-    expect(page.locator("#venue-binance")).not_to_have_attribute("data-state", "NONE", timeout=10_000)
+    expect(page.locator("#venue-binance")).to_have_attribute("data-state", re.compile("[A-Z]{4}"))
+    expect(page.locator("#venue-binance")).not_to_have_attribute("data-state", "NONE")
     return page
 
 
@@ -244,9 +245,9 @@ def test_a_ban_counts_down(shown: Shown, connections: Page) -> None:
     timer = connections.locator("#venue-binance [data-slot=ban]")
     expect(timer).to_be_hidden()
     shown.system.scene = banned
-    expect(timer).to_have_text(re.compile(r"free again in 9:\d\d"), timeout=5_000)
+    expect(timer).to_have_text(re.compile(r"free again in 9:\d\d"))
     first = timer.inner_text()
-    expect(timer).not_to_have_text(first, timeout=3_000)
+    expect(timer).not_to_have_text(first)
 
 
 def test_farms_are_told_by_name_and_an_account_by_its_worth(seen: Page) -> None:
@@ -326,7 +327,7 @@ def test_subscriptions_are_filtered_and_sorted_and_a_link_shows_the_same(connect
     expect(rows.first).to_contain_text("5 s bars")
     expect(connections).to_have_url(re.compile(r"sort=age&venue=ibkr|venue=ibkr&sort=age"))
     connections.reload()
-    expect(rows).to_have_count(9, timeout=10_000)
+    expect(rows).to_have_count(9)
     expect(rows.first).to_contain_text("5 s bars")
     connections.locator("#subscription-faults").click()
     expect(rows).to_have_count(6)
@@ -337,7 +338,7 @@ def test_subscriptions_are_filtered_and_sorted_and_a_link_shows_the_same(connect
 def test_before_the_first_venue_is_there_the_cards_wait(shown: Shown, open_page: Callable[..., Page]) -> None:
     shown.system.scene = lambda _: []
     page = open_page(shown.base + "/connections")
-    expect(page.locator("#connections-verdict")).to_have_text("The venues are being started", timeout=10_000)
+    expect(page.locator("#connections-verdict")).to_have_text("The venues are being started")
     expect(page.locator(".connection-card[data-loading]:visible")).to_have_count(3)
     expect(page.locator("#subscription-rows")).to_contain_text("No venue is subscribed to anything yet.")
 
@@ -345,7 +346,7 @@ def test_before_the_first_venue_is_there_the_cards_wait(shown: Shown, open_page:
 def test_a_venue_that_the_page_did_not_know_gets_a_card_and_a_lane(shown: Shown, connections: Page) -> None:
     shown.system.scene = lambda now: [*three_venues(now), venue("example", "Example", "SYNCING", rate_per_s=5.0)]
     card = connections.locator("#venue-example")
-    expect(card.locator("[data-slot=state]")).to_have_text("SYNCING", timeout=5_000)
+    expect(card.locator("[data-slot=state]")).to_have_text("SYNCING")
     expect(card.locator("[data-lit] text")).to_have_text("SYNCING")
     expect(card.locator(".budgets")).to_have_text("No limit told yet.")
     expect(connections.locator(".lane[data-venue=example]")).to_be_visible()
@@ -356,7 +357,7 @@ def test_statuses_of_the_last_version_without_the_newer_facts_are_drawn_too(show
            "subscriptions": [{"channel": "trade", "symbol": "ETHUSDT", "state": "LIVE", "age_ms": 3, "messages": 9,
                               "gaps": 1}], "incidents": []}  # fmt: skip
     shown.system.scene = lambda _: [old | {"api_calls": 0}]
-    expect(connections.locator("#venue-ibkr")).to_be_hidden(timeout=5_000)
+    expect(connections.locator("#venue-ibkr")).to_be_hidden()
     expect(connections.locator("#subscription-rows tr")).to_have_count(1)
     expect(connections.locator("#incident-details")).to_contain_text("No incident in this time")
     expect(connections.locator("#connections-verdict")).to_have_text("binance is sound")
@@ -424,11 +425,11 @@ def test_without_the_server_the_page_says_so_and_greys_its_numbers(
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = opened_in(context, own.base)
     own.stop()
-    expect(page.locator("#connections-verdict")).to_contain_text("the page link is lost", timeout=6_000)
+    expect(page.locator("#connections-verdict")).to_contain_text("the page link is lost", timeout=6_000 * PATIENCE)
     expect(page.locator("html")).to_have_attribute("data-link", "down")
     age = page.locator("#subscription-rows tr").first.locator("td").nth(4)
     first = age.inner_text()
-    expect(age).not_to_have_text(first, timeout=3_000)
+    expect(age).not_to_have_text(first)
     context.close()
 
 

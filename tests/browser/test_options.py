@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 def option(now: int, strike: float, right: str, spot: float, base: float, **facts: Any) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def page(shown: Any, open_page: Callable[..., Page]) -> Page:
 
 
 def opened(page: Page) -> Page:
-    expect(page.locator("#chain-rows tr").first).to_contain_text(re.compile(r"\d"), timeout=10_000)
+    expect(page.locator("#chain-rows tr").first).to_contain_text(re.compile(r"\d"))
     return page
 
 
@@ -125,7 +125,7 @@ def test_another_expiry_and_underlying_are_chosen_and_stand_in_the_address(page:
     expect(page.locator("#option-verdict")).to_have_text("Every price has its volatility")
     expect(page.locator("#option-calendar")).to_have_text("sound")
     page.reload()
-    expect(page.locator("[data-expiry='2027-06-25']")).to_have_attribute("aria-checked", "true", timeout=10_000)
+    expect(page.locator("[data-expiry='2027-06-25']")).to_have_attribute("aria-checked", "true")
     page.get_by_label("Underlying", exact=True).select_option("NIFTY")
     expect(page.locator("#chain-rows tr")).to_have_count(1)
     expect(page.locator("#option-verdict")).to_have_text(re.compile("Old ticks: the newest is 24 h old"))
@@ -156,7 +156,7 @@ def test_each_venue_has_its_chain_and_its_checks_and_stands_in_the_address(
         fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         expect_soon(page, lambda fits=fits: page.evaluate(fits))
     page.reload()
-    expect(venue).to_have_value("BINANCE_OPTIONS", timeout=10_000)
+    expect(venue).to_have_value("BINANCE_OPTIONS")
     expect(page.locator("#chain-rows tr")).to_have_count(3)
     page.get_by_label("Underlying", exact=True).select_option("NIFTY")
     expect(page.locator("#option-at")).to_have_text("NFO")
@@ -167,11 +167,11 @@ def test_each_venue_has_its_chain_and_its_checks_and_stands_in_the_address(
 def test_without_an_option_tick_the_page_tells_how_to_make_one(shown: Any, open_page: Callable[..., Page]) -> None:
     shown.system.chains = {}
     page = open_page(shown.base + "/options")
-    expect(page.locator("#option-empty")).to_be_visible(timeout=10_000)
+    expect(page.locator("#option-empty")).to_be_visible()
     expect(page.locator("#option-empty")).to_contain_text("XADD ticks:intraday:processed")
     expect(page.locator("#chain")).to_be_hidden()
     shown.system.chains = {"BTC": {"DERIBIT": chains(shown.system.clock.now_ms())}}
-    expect(page.locator("#chain-rows tr")).to_have_count(21, timeout=10_000)
+    expect(page.locator("#chain-rows tr")).to_have_count(21)
     expect(page.locator("#option-empty")).to_be_hidden()
 
 
@@ -179,14 +179,12 @@ def test_without_an_answer_the_chain_stays_greyed_with_its_time_and_the_reason(
     page: Page, shown: Any, open_page: Any
 ) -> None:
     shown.system.is_postgres_away = True
-    expect(page.locator("#option-verdict")).to_have_text(
-        re.compile(r"As of \d\d:\d\d:\d\d: no newer answer"), timeout=10_000
-    )
+    expect(page.locator("#option-verdict")).to_have_text(re.compile(r"As of \d\d:\d\d:\d\d: no newer answer"))
     expect(page.locator("#option-hint")).to_contain_text("the database")
     expect(page.locator("#page-options")).to_have_attribute("data-stale", "true")
     expect(page.locator("#chain-rows tr")).to_have_count(21)
     shown.system.is_postgres_away = False
-    expect(page.locator("#page-options")).not_to_have_attribute("data-stale", "true", timeout=10_000)
+    expect(page.locator("#page-options")).not_to_have_attribute("data-stale", "true")
     assert [line for line in open_page.console if "503" not in line] == []
     open_page.console.clear()  # the browser itself notes an answer of 503
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from core.workers.tick import event_key
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.browser
 
 #: ticks that each processor has to store
 BY_EACH = 20
@@ -46,7 +46,7 @@ def test_a_switch_to_the_standard_processor_and_back_loses_no_tick(
     before = pool()
     page = open_page(app.base + "/settings")
     chosen = page.locator("[data-setting='workers.processor'][aria-checked=true]")
-    expect(chosen).to_have_text("Optimised", timeout=10_000)
+    expect(chosen).to_have_text("Optimised")
     with psycopg.connect((app.data_dir / "postgres.url").read_text(), autocommit=True) as connection:
         since = time.time()
         for words, processor in (("Standard", "standard"), ("Optimised", "optimized")):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,7 @@ from core.embedded import EmbeddedServers
 from core.system import System
 from core.workers.stream_names import STREAM, TOTALS, worker
 from core.workers.tick import Tick, encode
-
-pytestmark = pytest.mark.timeout(150)
-
-
-def wait_until(condition: Callable[[], Any], timeout_s: float = 40) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return value
+from tests.patience import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -114,18 +105,26 @@ def test_a_change_in_the_database_switches_too(system: System) -> None:
     wait_until(lambda: working(system, "optimized"))
 
 
+def states(system: System) -> set[str]:
+    return {w["state"] for w in status(system)["workers"]}
+
+
 def test_paused_workers_let_ticks_wait_and_are_no_fault(system: System) -> None:
     wait_until(lambda: working(system, "optimized"))
+    # a worker tells its state twice a second: "paused" must not be its word from before it went on
+    wait_until(lambda: "PAUSED" not in states(system))
     change(system, "workers.paused", True)
-    wait_until(lambda: {w["state"] for w in status(system)["workers"]} == {"PAUSED"})
-    assert system.redis_url is not None
-    with redis.Redis.from_url(system.redis_url) as client:
-        before = client.hget(TOTALS, "processed")
-        wait_until(lambda: status(system)["lag"] + status(system)["pending"] > 5)
-        assert client.hget(TOTALS, "processed") == before
-    assert status(system)["paused"] is True
-    assert "workers" not in system.components()
-    change(system, "workers.paused", False)
+    try:
+        wait_until(lambda: states(system) == {"PAUSED"})
+        assert system.redis_url is not None
+        with redis.Redis.from_url(system.redis_url) as client:
+            before = client.hget(TOTALS, "processed")
+            wait_until(lambda: status(system)["lag"] + status(system)["pending"] > 5)
+            assert client.hget(TOTALS, "processed") == before
+        assert status(system)["paused"] is True
+        assert "workers" not in system.components()
+    finally:
+        change(system, "workers.paused", False)
     wait_until(lambda: working(system, "optimized") and status(system)["lag"] < 5)
 
 

@@ -1,8 +1,7 @@
 """All parts together in this process, without the web."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from core.base.settings import Settings
 from core.stream.messages import DataType, Message
 from core.switchboard import LockedToggle
 from core.system import System
-
-pytestmark = pytest.mark.timeout(60)
+from tests.patience import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +22,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system.start()
     yield system
     system.stop()
-
-
-def wait_until(condition: Callable[[], Any], timeout_s: float = 15) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return value
 
 
 def toggles(system: System) -> dict[str, bool]:

@@ -27,6 +27,7 @@ from core.embedded import EmbeddedServers
 from core.stream.liquidity_recorder import LiquidityRecorder
 from core.stream.unified_data_stream import UnifiedDataStream
 from core.system import LockedToggle, StorageUnavailable
+from tests.patience import PATIENCE, wait_until
 from web.server import create_server
 
 PASSWORD, SECRET = "correct horse battery", "0123456789abcdef0123"
@@ -251,7 +252,7 @@ class Server:
 
     def start(self) -> "Server":
         self._thread.start()
-        eventually(lambda: self.uvicorn.started or not self._thread.is_alive())
+        wait_until(lambda: self.uvicorn.started or not self._thread.is_alive())
         return self
 
     def stop(self) -> None:
@@ -290,7 +291,7 @@ class Viewer:
 
     def until(self, wanted: Callable[[dict[str, Any]], object], timeout: float = 5) -> dict[str, Any]:
         """The first frame that is wanted; those before it are dropped."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         while True:
             frame = self.frame(max(0.01, end - time.monotonic()))
             if wanted(frame):
@@ -298,10 +299,10 @@ class Viewer:
 
     def close_code(self, timeout: float = 5) -> int | None:
         """Read on until the server closes; its code."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + timeout * PATIENCE
         try:
             while time.monotonic() < end:
-                self.socket.recv(timeout)
+                self.socket.recv(timeout * PATIENCE)
         except websockets.ConnectionClosed as closed:
             return closed.rcvd.code if closed.rcvd else None
         raise AssertionError("the server did not close the socket")
@@ -313,17 +314,9 @@ class Viewer:
         self._stack.close()
 
 
-def eventually(condition: Callable[[], object], timeout: float = 10) -> None:
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not come to pass"
-        time.sleep(0.005)
-
-
 @pytest.fixture(name="eventually")
 def eventually_fixture() -> Callable[..., None]:
-    """Wait until a condition holds; fails after `timeout` seconds."""
-    return eventually
+    return wait_until
 
 
 @pytest.fixture

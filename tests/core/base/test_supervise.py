@@ -25,7 +25,7 @@ async def test_a_task_that_fails_is_restarted_and_counted() -> None:
         done.set()
 
     supervisor.start("flaky", flaky, quick())
-    await asyncio.wait_for(done.wait(), 5)
+    await asyncio.wait_for(done.wait(), 30)
     await asyncio.sleep(0.01)
     assert (len(calls), supervisor.restarts) == (4, {"flaky": 3})
     await supervisor.close()
@@ -39,7 +39,7 @@ async def test_a_fatal_error_is_told_and_not_retried() -> None:
         raise FatalError("the data folder is gone")
 
     supervisor.start("doomed", doomed, quick())
-    error = await asyncio.wait_for(asyncio.shield(supervisor.failed), 5)
+    error = await asyncio.wait_for(asyncio.shield(supervisor.failed), 30)
     assert str(error) == "the data folder is gone"
     assert (calls, supervisor.restarts) == ([1], {"doomed": 0})
     await supervisor.close()

@@ -1,7 +1,6 @@
 """One embedded Postgres for all storage tests, a database of its own for each."""
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from core.embedded import EmbeddedServers
 from core.storage import UnifiedDataStorage
 from core.storage.connection import TimedConnection, connect
 from core.storage.migrations import migrate
+from tests.patience import wait_until
 
 #: 2024-08-08 12:00 UTC
 NOON_MS = 1_723_118_400_000
@@ -98,10 +98,4 @@ def start_storage(dsn: str, tmp_path: Path, clock: ManualClock) -> Iterator[Call
 
 @pytest.fixture
 def until() -> Callable[..., None]:
-    def wait(condition: Callable[[], bool], limit_s: float = 20.0) -> None:
-        deadline = time.monotonic() + limit_s
-        while not condition():
-            assert time.monotonic() < deadline, "it did not happen in time"
-            time.sleep(0.005)
-
-    return wait
+    return wait_until

@@ -2,8 +2,6 @@
 
 import gzip
 import json
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from core.base.clock import ManualClock
 from core.base.settings import StreamConfig
 from core.domain.market import Trade
 from core.stream import UnifiedDataStream
+from tests.patience import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -40,12 +39,4 @@ def stream(clock: ManualClock) -> UnifiedDataStream:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], object]], None]:
-    """Waits until a condition holds; fails after ten seconds."""
-
-    def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 10
-        while not condition():
-            assert time.monotonic() < deadline, "the condition never held"
-            threading.Event().wait(0.002)
-
-    return wait
+    return wait_until

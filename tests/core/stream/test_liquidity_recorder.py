@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from core.domain.instrument import AAPL
 from core.domain.market import BookView, Trade
 from core.stream.liquidity_recorder import LiquidityRecorder
 from core.stream.unified_data_stream import UnifiedDataStream
+from tests.patience import until
 
 START_MS = 1_700_000_000_000
 
@@ -36,13 +37,6 @@ class Bench:
     def columns(self, symbol: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.recorder.full(symbol)["columns"]
         return found
-
-
-async def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
 
 
 @pytest.fixture

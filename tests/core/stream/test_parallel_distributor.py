@@ -12,6 +12,7 @@ from core.base.clock import SystemClock
 from core.domain.market import BarFlag, BarUpdate, BookView, ConsolidatedBook, Quote, Trade
 from core.stream.messages import DataType, Message, Policy
 from core.stream.parallel_distributor import ParallelDataDistributor
+from tests.patience import PATIENCE, until
 
 Until = Callable[[Callable[[], object]], None]
 
@@ -36,13 +37,6 @@ async def distributor() -> AsyncIterator[ParallelDataDistributor]:
 
 def summary(distributor: ParallelDataDistributor, name: str) -> dict[str, object]:
     return next(one for one in distributor.summaries() if one["name"] == name)
-
-
-async def eventually(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never held"
-        await asyncio.sleep(0.002)
 
 
 @pytest.mark.parametrize(
@@ -99,9 +93,9 @@ async def test_a_handler_that_blocks_and_one_that_raises_delay_nobody(distributo
     for number in range(500):
         distributor.publish_trade(trade(number), [])
         if number % 50 == 0:
-            await eventually(lambda: len(got["task"]) == len(got["thread"]) == number + 1)  # noqa: B023
-    await eventually(lambda: len(got["task"]) == len(got["thread"]) == 500)
-    assert time.monotonic() - began < 5
+            await until(lambda: len(got["task"]) == len(got["thread"]) == number + 1)  # noqa: B023
+    await until(lambda: len(got["task"]) == len(got["thread"]) == 500)
+    assert time.monotonic() - began < 5 * PATIENCE
     assert got["task"] == got["thread"] == list(range(500))
     assert summary(distributor, "raises")["errors"] == distributor.errors - summary(distributor, "raises_too")["errors"] > 0  # type: ignore[operator]
     assert summary(distributor, "raises")["last_error"] == "RuntimeError: no luck"
@@ -128,7 +122,7 @@ async def test_a_slow_lossless_consumer_holds_up_the_sender_and_gets_everything(
             await asyncio.wait_for(distributor.drained(), 10)
         distributor.publish_trade(trade(number), [])
         longest = max(longest, len(consumer.mailbox))
-    await eventually(lambda: len(got) == 3_000)
+    await until(lambda: len(got) == 3_000)
     assert got == list(range(3_000))
     assert longest <= 101
     assert pauses > 5
@@ -215,7 +209,7 @@ async def test_an_async_handler_that_hogs_the_loop_is_named(
     distributor.register("patient", [DataType.TICKS], patient)
     with caplog.at_level(logging.WARNING):
         distributor.publish_trade(trade(1), [])
-        await eventually(lambda: summary(distributor, "hog")["hogged"])
+        await until(lambda: summary(distributor, "hog")["hogged"])
         await asyncio.sleep(0.1)
     assert [record.getMessage()[:16] for record in caplog.records if record.name.startswith("core.stream")] == [
         "consumer hog kep"
@@ -262,8 +256,8 @@ async def test_consumers_that_come_and_go_on_many_threads_disturb_nobody(distrib
     while messages := steady.take():
         got += messages
     assert [message.trade_id for message in got if isinstance(message, Trade)] == list(range(4_000))
-    await eventually(lambda: not [t for t in threading.enumerate() if t.name.startswith("consumer-guest")])
-    await eventually(lambda: not [t for t in asyncio.all_tasks() if t.get_name().startswith("consumer-guest")])
+    await until(lambda: not [t for t in threading.enumerate() if t.name.startswith("consumer-guest")])
+    await until(lambda: not [t for t in asyncio.all_tasks() if t.get_name().startswith("consumer-guest")])
 
 
 async def test_a_lossless_consumer_gets_what_waits_when_all_is_closed() -> None:
@@ -295,7 +289,7 @@ async def test_closing_does_not_wait_for_ever_for_a_handler_that_blocks() -> Non
     await asyncio.sleep(0.01)
     began = time.monotonic()
     await distributor.close(timeout_s=0.1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 5 * PATIENCE
     release.set()
 
 
@@ -308,8 +302,8 @@ async def test_async_consumers_registered_before_the_loop_runs_start_with_it() -
 
     await asyncio.to_thread(distributor.register, "early", [DataType.TICKS], task)
     distributor.publish_trade(trade(1), [])
-    await eventually(lambda: got == [trade(1)])
+    await until(lambda: got == [trade(1)])
     await asyncio.to_thread(distributor.register, "later", [DataType.TICKS], task)
     distributor.publish_trade(trade(2), [])
-    await eventually(lambda: got == [trade(1), trade(2), trade(2)])
+    await until(lambda: got == [trade(1), trade(2), trade(2)])
     await distributor.close()

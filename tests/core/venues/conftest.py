@@ -1,10 +1,8 @@
 """Real servers for the venue tests: a scripted WebSocket server, and the simulated Binance in its own process."""
 
-import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,21 +11,14 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.patience import until
+
 ROOT = Path(__file__).resolve().parents[3]
-
-
-async def _wait_until(condition: Callable[[], object], within_s: float = 5.0, what: str = "condition") -> None:
-    """Wait until `condition()` is true; fail when it is not within the deadline."""
-    deadline = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail(f"not within {within_s:g} s: {what}")
-        await asyncio.sleep(0.01)
 
 
 @pytest.fixture
 def wait_until() -> Callable[..., Awaitable[None]]:
-    return _wait_until
+    return until
 
 
 class SimulatedVenue:

@@ -70,7 +70,7 @@ async def test_it_is_mended_by_rest_unless_switched_off(
     await asyncio.sleep(0.02)
     assert bool(history.calls) is is_on
     history.error = None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while is_on and repair.overdue(ETH):  # noqa: ASYNC110 - a repair announces nothing
             await asyncio.sleep(0.001)
     task.cancel()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 import urllib.request
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from core.base.errors import FatalError
 from core.venues.venue_process import VenueProcess
+from tests.patience import wait_until
 
 
 def answers(port: int) -> bool:
@@ -28,9 +28,7 @@ def test_a_killed_venue_comes_back_on_its_port_and_ends_with_its_owner() -> None
         assert first is not None
         assert answers(port)
         os.kill(first, signal.SIGKILL)
-        deadline = time.monotonic() + 15
-        while not (venue.restarts and answers(port)):
-            assert time.monotonic() < deadline
+        wait_until(lambda: venue.restarts and answers(port))
         assert venue.pid != first
     finally:
         venue.stop()

@@ -1,7 +1,6 @@
 """Three simulated venues, one manager, nine models on five symbols: what the venues themselves count does not change."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -17,6 +16,7 @@ from core.stream.unified_data_stream import UnifiedDataStream
 from core.venues.centralized_data_manager import CentralizedDataManager
 from core.venues.locators import Locators
 from core.venues.market_finder import MarketFinder
+from tests.patience import until
 
 SYMBOLS = ("ETHUSDT", "BTCUSDT", "AAPL", "MSFT", "GOOGL")
 MODELS = tuple(f"model-{n}" for n in range(9))
@@ -40,10 +40,9 @@ class House:
         return next(c for c in self.manager.connections() if c["venue"] == venue)
 
     async def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, [(c["venue"], c["state"], c["cause"]) for c in self.manager.connections()]
-            await asyncio.sleep(0.05)
+        await until(
+            condition, seconds, lambda: str([(c["venue"], c["state"], c["cause"]) for c in self.manager.connections()])
+        )
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 import QuantLib as ql
 
 from core.workers.greeks import Greeks, black_76, black_scholes_merton
@@ -64,7 +63,6 @@ def quantlib_price(
     return float(ql.BlackCalculator(payoff, forward, volatility * math.sqrt(years), math.exp(-rate * years)).value())
 
 
-@pytest.mark.timeout(120)
 def test_every_figure_of_100_000_options(tell: Callable[[str, object], None]) -> None:
     kind, *columns = options(seed=20261121)
     ours = black_scholes_merton(*columns)
@@ -80,7 +78,6 @@ def test_every_figure_of_100_000_options(tell: Callable[[str, object], None]) ->
     tell("largest errors against QuantLib, 100,000 options", ", ".join(lines))
 
 
-@pytest.mark.timeout(120)
 def test_the_volatility_that_quantlibs_prices_imply(tell: Callable[[str, object], None]) -> None:
     """A price knows its volatility to its rounding over vega; where that is well below 1e-8, 1e-8 is asked for."""
     kind, *columns = options(seed=3)

@@ -9,7 +9,11 @@ from typing import Any
 import dash
 import plotly.io
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.patience import PATIENCE
+
+expect.set_options(timeout=10_000 * PATIENCE)
 
 ROOT = Path(__file__).resolve().parents[3]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -12,6 +12,8 @@ from core.venues.simulated.tws.wire import MAX_FRAME_BYTES, Cursor, encode, fram
 MIN_VERSION, MAX_VERSION = 157, 178
 #: a client may have this many bytes unread before it is dropped
 MAX_UNREAD_BYTES = 16 * 1024 * 1024
+#: how long a client that was sent away has to take what was said to it
+_LINGER_S = 1.0
 _HELLO = b"API\0"
 _RANGE = re.compile(rb"v(\d+)\.\.(\d+)")
 
@@ -41,6 +43,7 @@ class Client(asyncio.Protocol):
         self.version = 0
         self.client_id = -1
         self.frozen = False
+        self._is_ended = False
         self.holds_id = False
         self.sent = 0
         self.cause = ""
@@ -54,15 +57,18 @@ class Client(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.transport = None
         self._pending.clear()
-        self._listener.lost(self)
+        if not self._is_ended:
+            self._listener.lost(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._is_ended:
+            return
         self._data += data
         if not self.version and not self._greet():
             return
         for body in self._bodies():
             self._listener.received(self, Cursor.of_body(body, self.version))
-            if self.transport is None or self.transport.is_closing():
+            if not self._can_write:
                 return
 
     def _greet(self) -> bool:
@@ -104,15 +110,19 @@ class Client(asyncio.Protocol):
         return bodies
 
     @property
+    def _can_write(self) -> bool:
+        return not (self._is_ended or self.transport is None or self.transport.is_closing())
+
+    @property
     def unread_bytes(self) -> int:
         """Bytes that the client has not taken yet."""
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None or not self._can_write:
             return 0
         return self.transport.get_write_buffer_size() + sum(map(len, self._delayed)) + sum(map(len, self._burst))
 
     def send(self, data: bytes) -> None:
         """Queue a frame; all of one turn of the loop go out in one write. A burst holds them back until it is full."""
-        if self.frozen or self.transport is None or self.transport.is_closing():
+        if self.frozen or not self._can_write:
             return
         self.sent += 1
         if self.burst_size:
@@ -155,7 +165,7 @@ class Client(asyncio.Protocol):
             self._write(self._delayed.popleft())
 
     def _write(self, data: bytes) -> None:
-        if self.frozen or self.transport is None or self.transport.is_closing():
+        if self.frozen or self.transport is None or not self._can_write:
             return
         if self.unread_bytes > MAX_UNREAD_BYTES:
             self.abort("slow")
@@ -175,11 +185,19 @@ class Client(asyncio.Protocol):
             self.transport.abort()
 
     def close(self, cause: str) -> None:
-        """End the connection after what was sent."""
+        """End the connection after what was sent: the client hears it and then the end of the stream.
+
+        What it still sends is taken and dropped. A socket closed over unread input is reset, and a reset throws away what
+        the other side has not read yet.
+        """
         self.cause = self.cause or cause
         self._flush()
-        if self.transport is not None:
-            self.transport.close()
+        if self.transport is None or not self._can_write:
+            return
+        self._is_ended = True
+        self._listener.lost(self)
+        self.transport.write_eof()
+        asyncio.get_running_loop().call_later(_LINGER_S, self.transport.close)
 
 
 def greeting(account: str, next_id: int, version: int) -> list[bytes]:

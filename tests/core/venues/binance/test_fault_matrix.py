@@ -60,7 +60,9 @@ class Bench:
         return str(self.status["state"])
 
     def kinds_since(self, since_ms: int) -> list[Cause]:
-        return [i.kind for i in self.connector.incidents.snapshot() if i.start_ms >= since_ms]
+        """Kinds of incidents; a market without a trade for a while is none of the connection."""
+        incidents = self.connector.incidents.snapshot()
+        return [i.kind for i in incidents if i.start_ms >= since_ms and i.kind is not Cause.THIN_MARKET]
 
     def not_live_since(self, since_ms: int) -> list[int]:
         """When the venue was told to be not LIVE, Unix ms."""

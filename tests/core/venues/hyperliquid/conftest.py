@@ -4,7 +4,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from core.stream.unified_data_stream import UnifiedDataStream
 from core.venues.connector import Address
 from core.venues.hyperliquid.connector import HyperliquidConnector
 from core.venues.link import LinkTimes
+from tests.patience import until
 
 ROOT = Path(__file__).resolve().parents[4]
 SYMBOLS = ("ETH-PERP", "BTC-PERP")
@@ -134,19 +134,9 @@ class Desk:
         assert [list(level) for level in view.asks] == theirs["asks"]
 
 
-async def _wait_until(condition: Callable[[], object], within_s: float = 5.0, what: str = "condition") -> float:
-    """Wait until `condition()` is true, fail when it is not in time; how long it took."""
-    started = time.monotonic()
-    while not condition():
-        if time.monotonic() - started > within_s:
-            pytest.fail(f"not within {within_s:g} s: {what}")
-        await asyncio.sleep(0.01)
-    return time.monotonic() - started
-
-
 @pytest.fixture
 def wait_until() -> Callable[..., Any]:
-    return _wait_until
+    return until
 
 
 @pytest.fixture
@@ -188,7 +178,7 @@ async def open_desk(shared_venue: SimulatedHyperliquid) -> AsyncIterator[Callabl
         desk = Desk(venue or shared_venue, silence_s, times or msgspec.structs.replace(LinkTimes(), **changed))
         desks.append(desk)
         if live:
-            await _wait_until(lambda: desk.state == "LIVE", 10, "LIVE")
+            await until(lambda: desk.state == "LIVE", 10, "LIVE")
         return desk
 
     yield start

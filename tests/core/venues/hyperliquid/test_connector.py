@@ -1,7 +1,5 @@
 """What the connector tells of itself, and what it asks of the venue."""
 
-import asyncio
-import time
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +8,7 @@ import pytest
 from core.domain.health import Cause, Source
 from core.domain.instrument import Instrument
 from core.venues.connector import Address, VenueRefused
+from tests.patience import until
 
 ETH, BTC = "ETH-PERP", "BTC-PERP"
 STATUS_KEYS = {
@@ -148,7 +147,8 @@ async def test_the_venue_is_pinged_as_often_as_it_wants(
     monkeypatch.setattr(HyperliquidConnector, "ping_s", 0.1)
     venue = start_venue()
     await open_desk(venue)
-    deadline = time.monotonic() + 5
-    while (await venue.get("/sim/stats"))["messages"].get("ping", 0) < 3:
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+
+    async def is_pinged() -> bool:
+        return (await venue.get("/sim/stats"))["messages"].get("ping", 0) >= 3
+
+    await until(is_pinged)

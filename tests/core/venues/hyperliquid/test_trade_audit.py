@@ -13,6 +13,7 @@ from core.domain.market import Kline, Origin, Trade
 from core.venues.hyperliquid.trade_audit import TradeAudit
 from core.venues.hyperliquid.wire import VenueCandle
 from core.venues.incident_log import IncidentLog
+from tests.patience import PATIENCE
 
 MINUTE = 60_000
 T0 = 1_764_835_560_000
@@ -97,7 +98,7 @@ def until_settled(market: Market) -> Any:
     """The market goes on until nothing is in doubt."""
 
     async def settled() -> None:
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(8 * PATIENCE):
             while not market.audit.is_settled:
                 await asyncio.sleep(0.02)
                 market.trade(market.trades[-1].ts_ms + 50)

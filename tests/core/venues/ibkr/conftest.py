@@ -4,7 +4,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from core.domain.market import Trade
 from core.stream import DataType, Policy, UnifiedDataStream
 from core.venues.connector import Address
 from core.venues.ibkr.connector import IbkrConnector
+from tests.patience import until
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -82,11 +82,7 @@ class Rig:
 
     async def until(self, what: str, condition: Callable[[], Any], within_s: float) -> float:
         """Wait for a condition; gives the seconds it took, fails when that is too long."""
-        began = time.monotonic()
-        while not condition():
-            assert time.monotonic() - began < within_s, f"not within {within_s:g} s: {what}; {self.tell()}"
-            await asyncio.sleep(0.02)
-        return time.monotonic() - began
+        return await until(condition, within_s, lambda: f"{what}; {self.tell()}")
 
     def tell(self) -> str:
         connector = self.connector

@@ -60,7 +60,7 @@ async def test_what_piled_up_is_decoded_in_portions_and_to_the_end(tws: tuple[Ti
         await load(), SystemClock(), frames.append, lambda: None, lambda *_: None, on_undecodable=unread.append
     )  # fmt: skip
     await client.open("127.0.0.1", port, 1, 5)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await wait_until(lambda: frames)
         client.pause()
         tiny.flood.set()

@@ -17,6 +17,7 @@ from core.stream import UnifiedDataStream
 from core.venues.connector import ORDER_BOOK, Address, VenueRefused
 from core.venues.ibkr.connector import HINT, IbkrConnector
 from core.venues.ibkr.subscription import Kind
+from tests.patience import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SYMBOLS = ("AAPL", "MSFT", "GOOGL")
@@ -68,12 +69,10 @@ def connector_at(address: Address | None) -> IbkrConnector:
     return IbkrConnector(settings, locate, UnifiedDataStream(settings.stream, SystemClock()), SystemClock(), lambda _: True)
 
 
-async def run_for_a_moment(connector: IbkrConnector, until: Callable[[], bool], within_s: float = 5.0) -> None:
+async def run_for_a_moment(connector: IbkrConnector, condition: Callable[[], bool], within_s: float = 5.0) -> None:
     task = asyncio.create_task(connector.run())
     try:
-        async with asyncio.timeout(within_s):
-            while not until():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await until(condition, within_s)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -266,7 +266,6 @@ async def _suffer(rig: Rig, fault: Fault) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(150)
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", [fault.name for fault in FAULTS])
 async def test_after_each_fault_nothing_is_lost_and_the_cause_is_named(name: str, outcomes: Any) -> None:

@@ -15,6 +15,7 @@ from core.venues.simulated.binance_streams import StreamRules
 from core.venues.simulated.model_source import ModelSource
 from core.venues.simulated.server import VenueServer
 from core.venues.simulated.source import MarketSource
+from tests.patience import until
 
 PROJECT = Path(__file__).resolve().parents[4]
 
@@ -49,9 +50,7 @@ class Venue:
         return self.session.ws_connect(f"{self.http}/stream?streams={'/'.join(streams)}", max_msg_size=0, **options)
 
     async def until(self, holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not await holds():  # noqa: ASYNC110 - what is waited for is in another process
-                await asyncio.sleep(0.01)
+        await until(holds, seconds)
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ async def start_process() -> AsyncIterator[Callable[..., Awaitable[Process]]]:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         started.append(process)
-        line = await asyncio.wait_for(process.stdout.readline(), 15)
+        line = await asyncio.wait_for(process.stdout.readline(), 30)
         return Process(process, json.loads(line) if line else {})
 
     yield start

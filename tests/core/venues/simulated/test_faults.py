@@ -11,7 +11,7 @@ STREAM = "btcusdt@trade"
 
 
 async def trade_ids(ws, count: int) -> list[int]:
-    return [(await ws.receive_json(timeout=10))["data"]["t"] for _ in range(count)]
+    return [(await ws.receive_json(timeout=30))["data"]["t"] for _ in range(count)]
 
 
 async def until_it_ends(ws) -> None:
@@ -25,9 +25,9 @@ def steps(ids: list[int]) -> list[int]:
 
 async def test_drop_ends_all_connections_without_a_close_frame(venue) -> None:
     async with venue.connect(STREAM) as ws:
-        await ws.receive(timeout=5)
+        await ws.receive(timeout=30)
         await venue.fault(kind="drop")
-        while (message := await ws.receive(timeout=5)).type is WSMsgType.TEXT:
+        while (message := await ws.receive(timeout=30)).type is WSMsgType.TEXT:
             pass
         assert message.type in (WSMsgType.CLOSED, WSMsgType.ERROR)
         assert ws.close_code == 1006
@@ -35,9 +35,9 @@ async def test_drop_ends_all_connections_without_a_close_frame(venue) -> None:
 
 async def test_close_sends_the_code_asked_for(venue) -> None:
     async with venue.connect(STREAM) as ws:
-        await ws.receive(timeout=5)
+        await ws.receive(timeout=30)
         closing = asyncio.create_task(venue.fault(kind="close", code=1008))
-        while (message := await ws.receive(timeout=5)).type is WSMsgType.TEXT:
+        while (message := await ws.receive(timeout=30)).type is WSMsgType.TEXT:
             pass
         assert (message.type, message.data) == (WSMsgType.CLOSE, 1008)
         await closing
@@ -45,25 +45,25 @@ async def test_close_sends_the_code_asked_for(venue) -> None:
 
 async def test_a_half_open_connection_stays_but_says_nothing(venue) -> None:
     async with venue.connect(STREAM) as ws, venue.connect(STREAM) as other:
-        await ws.receive(timeout=5)
-        await other.receive(timeout=5)
+        await ws.receive(timeout=30)
+        await other.receive(timeout=30)
         await venue.fault(kind="half_open")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(until_it_ends(ws), 1.0)
         assert not ws.closed
         assert (await venue.stats())["connections"] == 2
         async with venue.connect(STREAM) as fresh:
-            await fresh.receive_str(timeout=5)
+            await fresh.receive_str(timeout=30)
         await venue.fault(kind="clear")
-        await asyncio.wait_for(until_it_ends(other), 5)
+        await asyncio.wait_for(until_it_ends(other), 30)
 
 
 async def test_a_silent_stream_stops_while_others_go_on(venue) -> None:
     await venue.fault(kind="silence", stream=STREAM, seconds=2)
     async with venue.connect(STREAM, "btcusdt@depth@100ms") as ws:
-        seen = [(await ws.receive_json(timeout=5))["stream"] for _ in range(5)]
+        seen = [(await ws.receive_json(timeout=30))["stream"] for _ in range(5)]
         assert set(seen) == {"btcusdt@depth@100ms"}
-        while (await ws.receive_json(timeout=5))["stream"] != STREAM:
+        while (await ws.receive_json(timeout=30))["stream"] != STREAM:
             pass
 
 
@@ -74,7 +74,7 @@ async def test_delay_keeps_the_order(venue) -> None:
         late = []
         ids = []
         for _ in range(60):
-            event = (await ws.receive_json(timeout=10))["data"]
+            event = (await ws.receive_json(timeout=30))["data"]
             ids.append(event["t"])
             late.append(event["E"])
         assert set(steps(ids)) == {1}
@@ -98,11 +98,11 @@ async def test_sequence_faults_show_in_the_trade_ids(venue, kind: str, expected:
 
 async def test_a_gap_of_diffs_breaks_the_chain_of_update_ids(venue) -> None:
     async with venue.connect("ethusdt@depth@100ms") as ws:
-        last = (await ws.receive_json(timeout=5))["data"]["u"]
+        last = (await ws.receive_json(timeout=30))["data"]["u"]
         await venue.fault(kind="gap", stream="ethusdt@depth@100ms", n=2)
         gaps = []
         for _ in range(6):
-            diff = (await ws.receive_json(timeout=5))["data"]
+            diff = (await ws.receive_json(timeout=30))["data"]
             gaps.append(diff["U"] - last - 1)
             last = diff["u"]
     assert sorted(set(gaps)) == [0, 512]
@@ -137,11 +137,11 @@ async def test_a_burst_is_held_back_and_then_comes_at_once(venue) -> None:
 )
 async def test_garbage_is_what_it_is_called(venue, payload: str, proof) -> None:
     async with venue.connect(STREAM) as ws:
-        await ws.receive_str(timeout=5)
+        await ws.receive_str(timeout=30)
         answer = await venue.fault(kind="garbage", payload=payload, n=2)
         assert answer["ok"]
         found = 0
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while found < 2:
                 message = await ws.receive()
                 try:
@@ -153,9 +153,9 @@ async def test_garbage_is_what_it_is_called(venue, payload: str, proof) -> None:
 
 async def test_a_frame_of_ten_megabytes_arrives_whole(venue) -> None:
     async with venue.connect(STREAM) as ws:
-        await ws.receive_str(timeout=5)
+        await ws.receive_str(timeout=30)
         await venue.fault(kind="garbage", payload="huge")
-        sizes = [len(await ws.receive_str(timeout=10)) for _ in range(30)]
+        sizes = [len(await ws.receive_str(timeout=30)) for _ in range(30)]
     assert max(sizes) > 10 * 1024 * 1024
 
 
@@ -188,7 +188,7 @@ async def test_refused_upgrades_answer_503_for_a_while(venue) -> None:
 async def test_clock_skew_moves_the_venues_clock_but_not_the_trades(venue) -> None:
     await venue.fault(kind="clock_skew", ms=90_000)
     async with venue.connect(STREAM) as ws:
-        event = (await ws.receive_json(timeout=5))["data"]
+        event = (await ws.receive_json(timeout=30))["data"]
     _, now, _ = await venue.get("time")
     assert 80_000 < event["E"] - event["T"] < 95_000
     assert now["serverTime"] - event["T"] > 80_000
@@ -228,7 +228,7 @@ async def test_a_refusal_has_the_status_asked_for(venue) -> None:
 
 async def test_a_black_hole_answers_nothing_until_it_is_over(venue) -> None:
     async with venue.connect(STREAM) as ws:
-        await ws.receive(timeout=5)
+        await ws.receive(timeout=30)
         await venue.fault(kind="black_hole")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(until_it_ends(ws), 0.5)
@@ -240,20 +240,20 @@ async def test_a_black_hole_answers_nothing_until_it_is_over(venue) -> None:
         await venue.fault(kind="clear")
         assert (await venue.get("ping"))[0] == 200
         async with venue.connect(STREAM) as fresh:
-            await fresh.receive_str(timeout=5)
+            await fresh.receive_str(timeout=30)
 
 
 async def test_an_announced_shutdown_ends_only_who_was_there(venue) -> None:
     async with venue.connect(STREAM) as old:
-        await old.receive(timeout=5)
+        await old.receive(timeout=30)
         await venue.fault(kind="shutdown", seconds=1.0)
-        async with asyncio.timeout(5):  # frames that were on their way come first
-            while json.loads((await old.receive(timeout=5)).data).get("e") != "serverShutdown":
+        async with asyncio.timeout(30):  # frames that were on their way come first
+            while json.loads((await old.receive(timeout=30)).data).get("e") != "serverShutdown":
                 pass
         async with venue.connect(STREAM) as new:
-            await asyncio.wait_for(until_it_ends(old), 5)
+            await asyncio.wait_for(until_it_ends(old), 30)
             assert old.close_code == 1001
-            await new.receive_str(timeout=5)
+            await new.receive_str(timeout=30)
 
 
 async def test_an_error_code_may_be_asked_for(venue) -> None:
@@ -281,7 +281,7 @@ async def test_the_simulator_s_own_book_is_the_one_it_answers_by_rest(venue) -> 
 
 async def test_the_simulator_s_own_trades_are_those_it_sends(venue) -> None:
     async with venue.connect(STREAM) as ws:
-        sent = [(await ws.receive_json(timeout=10))["data"] for _ in range(30)]
+        sent = [(await ws.receive_json(timeout=30))["data"] for _ in range(30)]
     _, own = await control(venue, f"trades?symbol=BTCUSDT&from_ms={sent[0]['T']}&to_ms={sent[-1]['T']}")
     known = {own["first_id"] + n: row for n, row in enumerate(own["trades"])}
     assert all(known[t["t"]] == [t["T"], float(t["p"]), float(t["q"])] for t in sent)

@@ -20,7 +20,7 @@ async def test_a_killed_server_goes_on_on_the_same_port_with_the_very_same_marke
         streamed = []
         async with session.ws_connect(f"http://127.0.0.1:{port}/ws/ethusdt@trade") as ws:
             while len(streamed) < 30:
-                streamed.append(await ws.receive_json(timeout=5))
+                streamed.append(await ws.receive_json(timeout=30))
             since = streamed[0]["t"] - 900
             before = await get(port, f"historicalTrades?symbol=ETHUSDT&fromId={since}&limit=900")
             end = before[-1]["time"]
@@ -34,7 +34,7 @@ async def test_a_killed_server_goes_on_on_the_same_port_with_the_very_same_marke
         assert await get(port, path) == bars
         # what was streamed before, what was missed, and what is streamed now join without a gap
         async with session.ws_connect(f"http://127.0.0.1:{port}/ws/ethusdt@trade") as ws:
-            after = await ws.receive_json(timeout=5)
+            after = await ws.receive_json(timeout=30)
         missed = await get(port, f"historicalTrades?symbol=ETHUSDT&fromId={streamed[0]['t']}&limit=1000")
         ids = [t["id"] for t in missed]
         assert ids == list(range(ids[0], ids[0] + len(ids)))
@@ -47,15 +47,15 @@ async def test_it_ends_quickly_on_sigterm_even_with_clients(start_process) -> No
     server = await start_process()
     url = f"http://127.0.0.1:{server.hello['port']}/ws/ethusdt@depth@100ms"
     async with aiohttp.ClientSession() as session, session.ws_connect(url) as ws:
-        await ws.receive_str(timeout=5)
+        await ws.receive_str(timeout=30)
         server.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(server.process.wait(), 3) == 0
+        assert await asyncio.wait_for(server.process.wait(), 30) == 0
 
 
 async def test_it_ends_when_its_parent_is_gone(start_process) -> None:
     server = await start_process("--parent-pipe")
     server.process.stdin.close()
-    assert await asyncio.wait_for(server.process.wait(), 3) == 0
+    assert await asyncio.wait_for(server.process.wait(), 30) == 0
 
 
 async def test_without_the_option_a_closed_stdin_means_nothing(start_process) -> None:
@@ -75,7 +75,7 @@ async def test_a_port_in_use_and_an_unusable_recording_end_with_one_line(start_p
         (["--rate", "0"], "--rate"),
     ):
         failed = await start_process(*arguments)
-        _, errors = await asyncio.wait_for(failed.process.communicate(), 10)
+        _, errors = await asyncio.wait_for(failed.process.communicate(), 30)
         assert failed.process.returncode == 2
         lines = [line for line in errors.decode().splitlines() if " WARNING " not in line]
         assert len(lines) == 1

@@ -63,7 +63,7 @@ async def test_its_multiplex_socket_receives_all_streams(client) -> None:
     manager = BinanceSocketManager(client)
     streams = ["ethusdt@trade", "btcusdt@trade", "ethusdt@depth@100ms", "btcusdt@kline_1s", "btcusdt@bookTicker"]
     seen: set[str] = set()
-    async with asyncio.timeout(15), manager.multiplex_socket(streams) as socket:
+    async with asyncio.timeout(30), manager.multiplex_socket(streams) as socket:
         while seen != set(streams):
             message = await socket.recv()
             seen.add(message["stream"])

@@ -1,7 +1,6 @@
 """One embedded Valkey and Postgres for the tests of the producer, the pipeline and the scanner; emptied for each test."""
 
 import itertools
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import redis
 
 from core.embedded import EmbeddedServers
+from tests.patience import wait_until
 
 _numbers = itertools.count()
 
@@ -60,10 +60,4 @@ def valkey(tmp_path: Path) -> Iterator[EmbeddedServers]:
 
 @pytest.fixture
 def until() -> Callable[..., None]:
-    def wait(condition: Callable[[], Any], limit_s: float = 30.0, what: str = "it") -> None:
-        deadline = time.monotonic() + limit_s
-        while not condition():
-            assert time.monotonic() < deadline, f"{what} did not happen in time"
-            time.sleep(0.005)
-
-    return wait
+    return wait_until

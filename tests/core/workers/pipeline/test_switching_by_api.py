@@ -18,7 +18,6 @@ SYMBOL = "SWITCHED"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_fifty_switches_by_the_settings_api_lose_nothing_and_store_nothing_twice(start_app: Callable[..., Any]) -> None:
     app = start_app("--market", "simulated")
     app.wait_ready()

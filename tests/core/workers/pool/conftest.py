@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
@@ -27,6 +26,7 @@ from core.workers.tick_committer import TickCommitter
 from core.workers.tick_stage import TickStage
 from core.workers.tick_stream import TickStream
 from core.workers.universal_symbol_parser import UniversalSymbolParser
+from tests.patience import until as until_true
 
 #: 2024-08-08 12:00 UTC
 NOON_MS = 1_723_118_400_000
@@ -138,10 +138,7 @@ def dead(client: "redis.Redis") -> Callable[[], list[dict[str, str]]]:
 @pytest.fixture
 def until() -> Callable[..., Awaitable[None]]:
     async def wait(condition: Callable[[], Any], what: str = "it", limit_s: float = 30.0) -> None:
-        deadline = time.monotonic() + limit_s
-        while not await asyncio.to_thread(condition):
-            assert time.monotonic() < deadline, f"{what} did not happen in {limit_s:.0f} s"
-            await asyncio.sleep(0.01)
+        await until_true(lambda: asyncio.to_thread(condition), limit_s, what)
 
     return wait
 

@@ -30,6 +30,7 @@ from core.workers.pool_config import PoolConfig
 from core.workers.pool_status import PoolStatus
 from core.workers.stream_names import CONTROL, SHARDS, TOTALS, shard_stream
 from core.workers.tick import Tick
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[4]
 CONFIG = PoolConfig(block_ms=100, min_idle_ms=1_000, sweep_s=0.2)
@@ -91,7 +92,7 @@ async def test_a_pool_stores_ticks_and_indicators_shows_itself_scales_pauses_and
 
     began = time.monotonic()
     await pool.pause()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2 * PATIENCE
     publish(ticks(100, first=500))
     await asyncio.sleep(0.4)
     assert stored(rows) == 800
@@ -108,7 +109,7 @@ async def test_a_pool_stores_ticks_and_indicators_shows_itself_scales_pauses_and
     ended = pids(pool)
     began = time.monotonic()
     await pool.stop()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 5 * PATIENCE
     assert not any(psutil.pid_exists(pid) for pid in ended)
     status.close()
 

@@ -189,9 +189,9 @@ async def test_pausing_stops_the_reading_and_resuming_goes_on(
     publish(ticks(10))
     await until(lambda: pending() == 0)
     stage.paused = True
-    await until(lambda: stage.gauges.state == "PAUSED", limit_s=2)
+    await until(lambda: stage.gauges.state == "PAUSED")
     publish(ticks(10, first=10))
     await asyncio.sleep(0.3)
     assert pending() == 10
     stage.paused = False
-    await until(lambda: pending() == 0, limit_s=2)
+    await until(lambda: pending() == 0)

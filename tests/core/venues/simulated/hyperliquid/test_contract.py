@@ -48,7 +48,7 @@ async def first_frame(venue: Any, subscription: dict[str, Any]) -> tuple[Any, An
     """The acknowledgement of a subscription and the first frame of its channel."""
     socket = await venue.subscribed(subscription)
     acknowledged = None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             frame = json.loads((await socket.receive()).data)
             if frame["channel"] == "subscriptionResponse":
@@ -122,7 +122,7 @@ async def test_the_sdk_reads_rest_and_stream_of_the_simulator(venue: Any) -> Non
                 {"type": "candle", "coin": "ETH", "interval": "1m"},
             ):
                 info.subscribe(subscription, note)
-            assert enough.wait(5), got.keys()
+            assert enough.wait(30), got.keys()
             now = venue.market.now_ms()
             return {
                 "decimals": info.asset_to_sz_decimals,

@@ -190,8 +190,8 @@ async def test_the_process_says_its_port_and_symbols_and_ends_with_its_parent() 
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdin is not None
-    hello = json.loads(await asyncio.wait_for(process.stdout.readline(), 15))
+    hello = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))
     assert hello["port"] == hello["control_port"] > 0
     assert set(hello["symbols"]) == {"ETH-PERP", "BTC-PERP"}
     process.stdin.close()
-    assert await asyncio.wait_for(process.wait(), 5) == 0
+    assert await asyncio.wait_for(process.wait(), 30) == 0

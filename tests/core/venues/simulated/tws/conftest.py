@@ -12,6 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.patience import Deadline, until
+
 ROOT = Path(__file__).resolve().parents[5]
 
 
@@ -43,24 +45,19 @@ class BareClient:
 
     async def until(self, found: Callable[[list[str]], bool], within_s: float = 5.0) -> list[str]:
         """The first message, present or coming, that fits."""
-        deadline = asyncio.get_running_loop().time() + within_s
+        deadline = Deadline(within_s, lambda: f"such a message in {self.messages[-20:]}")
         seen = 0
         while True:
             for message in self.messages[seen:]:
                 if found(message):
                     return message
             seen = len(self.messages)
-            if asyncio.get_running_loop().time() > deadline:
-                pytest.fail(f"no such message in {self.messages[-20:]}")
+            deadline.check()
             await asyncio.sleep(0.005)
 
     async def at_least(self, count: int, within_s: float = 20.0) -> None:
         """Wait until so many messages have come."""
-        deadline = asyncio.get_running_loop().time() + within_s
-        while len(self.messages) < count:
-            if asyncio.get_running_loop().time() > deadline:
-                pytest.fail(f"{len(self.messages)} messages of {count}")
-            await asyncio.sleep(0.01)
+        await until(lambda: len(self.messages) >= count, within_s, lambda: f"{len(self.messages)} messages of {count}")
 
     async def error(self, code: int, within_s: float = 5.0) -> list[str]:
         return await self.until(lambda m: m[0] == "4" and m[3] == str(code), within_s)

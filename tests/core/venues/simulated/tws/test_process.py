@@ -36,14 +36,14 @@ async def test_the_lower_of_both_newest_versions_is_announced(shared_tws, offer:
 async def test_without_a_common_version_the_connection_ends(shared_tws, offer: str) -> None:
     client = await shared_tws.open()
     client.greet(offer)
-    await asyncio.wait_for(client.ended.wait(), 5)
+    await asyncio.wait_for(client.ended.wait(), 30)
     assert client.messages == []
 
 
 async def test_what_is_no_greeting_ends_the_connection(shared_tws) -> None:
     client = await shared_tws.open()
     client._writer.write(b"GET / HTTP/1.1\r\n\r\n")
-    await asyncio.wait_for(client.ended.wait(), 5)
+    await asyncio.wait_for(client.ended.wait(), 30)
 
 
 async def test_a_started_api_hears_its_account_its_next_id_and_the_farms(shared_tws) -> None:
@@ -72,7 +72,7 @@ async def test_a_client_id_in_use_is_refused_and_the_socket_closed(shared_tws) -
     await second.until(lambda m: len(m) == 2)
     second.send(71, 2, 5, "")
     await second.error(326)
-    await asyncio.wait_for(second.ended.wait(), 5)
+    await asyncio.wait_for(second.ended.wait(), 30)
     assert not first.ended.is_set()
 
 
@@ -144,7 +144,7 @@ async def test_a_flood_of_requests_is_told_off_and_ends_the_connection(shared_tw
     for _ in range(400):
         client.send(49, 1)
     await client.error(100)
-    await asyncio.wait_for(client.ended.wait(), 5)
+    await asyncio.wait_for(client.ended.wait(), 30)
     assert sum(1 for m in client.messages if m[0] == "4" and m[3] == "100") == 3
 
 
