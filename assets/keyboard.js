@@ -41,7 +41,8 @@ window.quintet.keyboard = (() => {
     }
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     if (document.querySelector("dialog[open]")) return;
-    if (performance.now() < chordUntil) {
+    // when it was pressed, not when a busy page came to it
+    if (event.timeStamp < chordUntil) {
       chordUntil = 0;
       if (PAGES[event.key]) {
         event.preventDefault();
@@ -55,7 +56,7 @@ window.quintet.keyboard = (() => {
   function single(event) {
     const { live, palette, appearance } = window.quintet;
     const actions = {
-      g: () => { chordUntil = performance.now() + CHORD_MS; },
+      g: () => { chordUntil = event.timeStamp + CHORD_MS; },
       "/": () => palette.open(),
       "?": () => open("help"),
       "[": () => appearance.toggleRail(),

@@ -1,16 +1,19 @@
 """The worker pool by number of workers and of machines, what limits it, and what a machine costs that is cut off.
 
 Workers: one pool on this machine, with all the CPU time there is. Machines: `benchmarks.machines`, a pool each, held to
-a share of one core. Every run begins with a full stream and workers that wait for it.
+a share of one core. Every run begins with a full stream and workers that wait for it. A busy computer is not equally fast
+for two minutes: all sizes are run in turn, up and down, and of each the median counts.
 """
 
 import asyncio
 import contextlib
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 import psycopg
@@ -35,17 +38,37 @@ SHARE = 0.15
 WORKERS = 2
 PER_MACHINE = 60_000
 BACK_S = 10.0
+ROUNDS = 3
+
+_Size = TypeVar("_Size", bound=Hashable)
 
 
 class Run:
     """What a run took: ticks a second, and the CPU time of each tick by who took it, µs."""
 
-    def __init__(self, rate: float, ticks: int, cpu: dict[str, float]) -> None:
+    def __init__(self, rate: float, cpu_us: dict[str, float]) -> None:
         self.rate = rate
-        self.cpu_us = {name: seconds / ticks * 1e6 for name, seconds in cpu.items()}
+        self.cpu_us = cpu_us
+
+    @classmethod
+    def median(cls, runs: Sequence["Run"]) -> "Run":
+        names = runs[0].cpu_us
+        return cls(
+            statistics.median(run.rate for run in runs),
+            {name: statistics.median(run.cpu_us[name] for run in runs) for name in names},
+        )
 
     def told(self) -> str:
         return " + ".join(f"{us:.1f} µs {name}" for name, us in self.cpu_us.items())
+
+
+async def in_turn(sizes: Sequence[_Size], run: Callable[[_Size], Awaitable[Run]]) -> dict[_Size, Run]:
+    """The median run of each size."""
+    runs: dict[_Size, list[Run]] = {size: [] for size in sizes}
+    for number in range(ROUNDS):
+        for size in sizes if number % 2 == 0 else reversed(sizes):
+            runs[size].append(await run(size))
+    return {size: Run.median(found) for size, found in runs.items()}
 
 
 async def _control(bench: Bench, control: PoolControl) -> None:
@@ -73,7 +96,8 @@ async def _drain(bench: Bench, count: int, servers: dict[str, int], workers: Seq
     await until(lambda: bench.processed() >= count - count // 10)
     last, took, after = bench.processed(), time.perf_counter() - start, _cpu(servers, workers)
     await until(lambda: bench.processed() >= count)
-    return Run((last - first) / took, last - first, {name: after[name] - before[name] for name in after})
+    done = last - first
+    return Run(done / took, {name: (after[name] - before[name]) / done * 1e6 for name in after})
 
 
 def _cpu(servers: dict[str, int], workers: Sequence[int]) -> dict[str, float]:
@@ -157,7 +181,7 @@ async def measure_pools(folder: Path) -> list[Result]:
     try:
         bench = Bench(servers.redis_url, servers.database_url)
         pids = {"Valkey": servers.pids()["redis"] or 0, "Postgres": servers.pids()["postgres"] or 0}
-        runs = {each: await pool(bench, pids, *each) for each in POOLS}
+        runs = await in_turn(POOLS, lambda size: pool(bench, pids, *size))
     finally:
         servers.stop()
     one = runs[POOLS[0]].rate
@@ -174,26 +198,23 @@ async def measure_pools(folder: Path) -> list[Result]:
 
 
 async def measure_machines(folder: Path) -> list[Result]:
-    results: list[Result] = []
     with machines.bridge(), Servers(folder) as servers:
         bench = Bench(servers.redis_url, servers.database_url)
-        one = 0.0
-        for count in MACHINES:
-            run = await by_machines(bench, servers, count)
-            one = one or run.rate
-            results.append(
-                Result(
-                    f"{_count(count, 'machine')} of {SHARE:g} core ({run.told()})",
-                    run.rate,
-                    "ticks/s",
-                    "one machine",
-                    run.rate / one,
-                )
-            )
+        runs = await in_turn(MACHINES, lambda count: by_machines(bench, servers, count))
         took, missing, back = await cut_off(bench, servers)
         free_s = cut_off_in_a_copy(servers)
+    one = runs[MACHINES[0]].rate
     return [
-        *results,
+        *(
+            Result(
+                f"{_count(count, 'machine')} of {SHARE:g} core ({run.told()})",
+                run.rate,
+                "ticks/s",
+                "one machine",
+                run.rate / one,
+            )
+            for count, run in runs.items()
+        ),
         Result("one of three machines cut off: all stored after", took, "s"),
         Result("one of three machines cut off: ticks missing", missing, "ticks", budget="0", ok=missing == 0),
         Result("a machine cut off within a COPY: its rows free after", free_s, "s", budget="≤ 15", ok=free_s <= 15),

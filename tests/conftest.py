@@ -13,11 +13,15 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.patience import Deadline
 
 ROOT = Path(__file__).resolve().parents[1]
+# how long an example takes says more about the machine than about the code
+hypothesis.settings.register_profile("quintet", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("quintet")
 SHARED_DATA = ROOT.parent / "shared" / "data"
 
 
@@ -87,14 +91,14 @@ class AppProcess:
 
     def wait_for(self, what: str, condition: Callable[[], Any], timeout_s: float = 30) -> Any:
         """The first true value of `condition`, asked every 50 ms; fails with the log's end when time is up."""
-        deadline = Deadline(timeout_s, lambda: f"{what}:\n{self.tail()}")
+        deadline = Deadline(timeout_s)
         while True:
             if self.process.poll() is not None:
                 pytest.fail(f"the app ended with {self.process.returncode} while waiting for {what}:\n{self.tail()}")
             with contextlib.suppress(OSError, KeyError, TypeError):
                 if value := condition():
                     return value
-            deadline.check()
+            deadline.check(lambda: f"{what}:\n{self.tail()}")
             self._pause()
 
     def _pause(self) -> None:

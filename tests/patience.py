@@ -19,39 +19,39 @@ PERIOD_S = 0.01
 
 
 class Deadline:
-    """Fails the test when what is waited for has not come in time. `what` may be a function that tells more."""
+    """Fails the test when what is waited for has not come in time."""
 
-    def __init__(self, within_s: float, what: str | Callable[[], str] = "it") -> None:
+    def __init__(self, within_s: float) -> None:
         self.began = time.monotonic()
         self._within_s = within_s
-        self._what = what
 
     @property
     def seconds(self) -> float:
         """Since it began."""
         return time.monotonic() - self.began
 
-    def check(self) -> None:
+    def check(self, what: str | Callable[[], str]) -> None:
+        """`what` was waited for; it may be a function, which is asked when time is up."""
         if self.seconds > self._within_s * PATIENCE:
-            what = self._what if isinstance(self._what, str) else self._what()
-            pytest.fail(f"not within {self._within_s:g} s ({PATIENCE:g} times over): {what}")
+            told = what if isinstance(what, str) else what()
+            pytest.fail(f"not within {self._within_s:g} s ({PATIENCE:g} times over): {told}")
 
 
 def wait_until(condition: Callable[[], Any], within_s: float = 15.0, what: str | Callable[[], str] = "it") -> Any:
     """The first true value of `condition`; fails the test when there is none in time."""
-    deadline = Deadline(within_s, what)
+    deadline = Deadline(within_s)
     while not (value := condition()):
-        deadline.check()
+        deadline.check(what)
         time.sleep(PERIOD_S)
     return value
 
 
 async def until(condition: Callable[[], Any], within_s: float = 5.0, what: str | Callable[[], str] = "it") -> float:
     """Wait until `condition`, which may be a coroutine function, is true; how long it took, in seconds."""
-    deadline = Deadline(within_s, what)
+    deadline = Deadline(within_s)
     while True:
         value = condition()
         if await value if inspect.isawaitable(value) else value:
             return deadline.seconds
-        deadline.check()
+        deadline.check(what)
         await asyncio.sleep(PERIOD_S)

@@ -229,7 +229,8 @@ class Feed:
             await self.report(round_number % SLOW_EVERY == 0)
             round_number += 1
             try:
-                await asyncio.wait_for(self._report_wanted.wait(), STATUS_S)
+                async with asyncio.timeout(STATUS_S):
+                    await self._report_wanted.wait()
                 round_number = 0
             except TimeoutError:
                 continue

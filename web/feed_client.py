@@ -85,7 +85,8 @@ class FeedClient:
             self.sending_since_ns = 0
         if code is not None:
             with contextlib.suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._send({"type": "websocket.close", "code": code, "reason": ""}), 1)
+                async with asyncio.timeout(1):
+                    await self._send({"type": "websocket.close", "code": code, "reason": ""})
 
     def follow(self, names: Sequence[str]) -> None:
         """Start each of these channels anew, and no other."""

@@ -2,12 +2,26 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
 from core.base.backoff import Backoff
 from core.base.errors import FatalError
 
 logger = logging.getLogger(__name__)
+
+
+async def end(tasks: "Collection[asyncio.Task[Any]]", again_s: float = 3.0) -> None:
+    """Cancel tasks and wait for their ends, whatever these are.
+
+    Before Python 3.12 `asyncio.wait_for` forgets a cancellation that comes together with its result, and libraries use it
+    (redis-py for each command that it sends): what has not ended after `again_s` is cancelled again.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=again_s)
 
 
 class Supervisor:
@@ -50,8 +64,7 @@ class Supervisor:
         """Cancel one task and wait for its end."""
         task = self._tasks.pop(name, None)
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])
 
     async def close(self) -> None:
         """Cancel all tasks, newest first, and wait for their ends."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
 
 from core.base.clock import Clock
+from core.base.supervise import end
 from core.domain.market import BarUpdate, Trade
 from core.stream.consumer import Consumer, PullConsumer, Registration
 from core.stream.handlers import AsyncHandler, PlainHandler, TaskConsumer, ThreadConsumer
@@ -221,9 +222,7 @@ class ParallelDataDistributor:
         threads = [consumer for consumer in gone if isinstance(consumer, ThreadConsumer)]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=timeout_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await end(late)
         if threads:
             await asyncio.to_thread(_join, threads, timeout_s)
 

@@ -214,16 +214,22 @@ class Link:
         try:
             await connection.open(self._url(), self._times.connect_s, **self._options)
         except (OSError, WSError, ValueError) as error:
-            self._connections.remove(connection)
+            self._give_up(connection)
             self._note_ban(error)
             self.signals = signals_of(error)
             return cause_of(error, self._times.connect_s)
         except asyncio.CancelledError:
-            self._connections.remove(connection)
+            self._give_up(connection)
             raise
         if self.paused:
             connection.pause()
         return ""
+
+    def _give_up(self, connection: Connection) -> None:
+        """It may have been opened, and even have brought something, before whoever waited for it had its turn."""
+        connection.close("given up")
+        connection.forget()
+        self._connections.remove(connection)
 
     def _note_ban(self, error: Exception) -> None:
         """A handshake answered 418 or 429 holds further connects back for as long as the venue says, else two minutes."""

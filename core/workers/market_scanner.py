@@ -126,7 +126,8 @@ class MarketScanner:
                 wanted = self._wanted
                 wait_s = await self._try(wanted) if wanted != self._has else await self._cool()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._changed.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await self._changed.wait()
         finally:
             await self._end()
 

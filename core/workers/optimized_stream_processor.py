@@ -16,6 +16,7 @@ import msgspec
 from core.base.backoff import Backoff
 from core.base.clock import Clock, SystemClock
 from core.base.errors import ConfigError
+from core.base.supervise import end
 from core.workers.core_counts import MOST_WORKERS, layout, machine_cores, process_count, worker_count
 from core.workers.pool_config import PoolConfig
 from core.workers.pool_control import PoolControl, read_control
@@ -97,7 +98,8 @@ class OptimizedStreamProcessor:
         if self._tasks:
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._look_at_control(once=True), CONTROL_S)
+            async with asyncio.timeout(CONTROL_S):
+                await self._look_at_control(once=True)
         self._arrange()
         self._tasks = [
             asyncio.create_task(loop, name=f"pool-{name}")
@@ -111,9 +113,7 @@ class OptimizedStreamProcessor:
     async def stop(self) -> None:
         """Let every worker acknowledge what it holds, within 5 s; then nothing of the pool runs. When this is cancelled
         the processes are killed."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks, again_s=0.5)
         self._tasks = []
         children = [place.child for place in self._places if place.child is not None] + self._leaving
         self._places, self._leaving = [], []

@@ -74,7 +74,9 @@ def value(inputs: Sequence[OptionInput]) -> Valued:
     price, spot, strike, years, rate, dividend, told, is_call, on_future, in_coins = columns
     carry = np.where(on_future != 0, rate, dividend)
     unit = np.where(in_coins != 0, spot, 1.0)
-    state, volatility = _volatilities(price * unit, spot, strike, years, rate, carry, is_call, told)
+    with np.errstate(over="ignore"):  # a product beyond all numbers is an invalid price, and told as such
+        price_in_money = price * unit
+    state, volatility = _volatilities(price_in_money, spot, strike, years, rate, carry, is_call, told)
     greeks = black_scholes_merton(spot, strike, years, rate, carry, volatility, is_call)
     rho = np.where(on_future != 0, -years * greeks.price, greeks.rho)
     with np.errstate(all="ignore"):

@@ -100,7 +100,8 @@ class WorkerProcess:
                 await self._tick(client, tell)
                 self._nudge.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._nudge.wait(), 0.05 if self._is_quieting else _TICK_S)
+                    async with asyncio.timeout(0.05 if self._is_quieting else _TICK_S):
+                        await self._nudge.wait()
         finally:
             await self._drain(client)
         tell(self._report())

@@ -215,7 +215,8 @@ class _GuardedSocket:
         self._is_closed = True
         # a client that does not read would keep this waiting; the application learns of the end at once all the same
         with contextlib.suppress(TimeoutError, OSError):
-            await asyncio.wait_for(self._send({"type": "websocket.close", "code": code, "reason": reason}), 1)
+            async with asyncio.timeout(1):
+                await self._send({"type": "websocket.close", "code": code, "reason": reason})
         return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 

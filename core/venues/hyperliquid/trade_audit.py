@@ -162,7 +162,8 @@ class TradeAudit:
                 await self._step()
                 if self._doubts:
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), _PATIENCE_S)
+                        async with asyncio.timeout(_PATIENCE_S):
+                            await self._wake.wait()
                     self._wake.clear()
             if self._is_doubtful and not self._doubts:
                 self._conclude()

@@ -349,7 +349,8 @@ class IbClient:
     async def _answer(self, waiting: Awaitable[Any], timeout_s: float) -> Any:
         """An answer of the library. Raises RequestRefused or VenueUnavailable."""
         try:
-            return await asyncio.wait_for(waiting, timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await waiting
         except TimeoutError:
             raise VenueUnavailable(f"no answer within {timeout_s:g} s") from None
         except ConnectionError as error:

@@ -1,12 +1,13 @@
 """One open connection to a TWS: qualifies, subscribes, watches, fills, until the socket is closed."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from core.base.errors import BadInput, VenueUnavailable
-from core.base.supervise import Supervisor
+from core.base.supervise import Supervisor, end
 from core.domain.health import Cause, Source
 from core.venues.connector import ORDER_BOOK
 from core.venues.ibkr.accounts import Accounts
@@ -176,19 +177,23 @@ class Session:
     async def _subscribe_all(self) -> None:
         """Bring what is subscribed to what is wanted, for ever, within the budget of messages."""
         await self._desk.messages.spend()
-        self.client.allow_delayed()
+        with contextlib.suppress(ConnectionError):  # it is over, and so is this task in a moment
+            self.client.allow_delayed()
         while True:
-            for line in tuple(self._desk.lines.values()):
-                await self._qualify(line)
-            await self._cancel_all()
-            for kind in Kind:
-                for line in tuple(self._desk.lines.values()):
-                    await self._subscribe(line, kind)
+            with contextlib.suppress(ConnectionError):
+                await self._subscribe_and_cancel()
             self._wake.clear()
-            try:
-                await asyncio.wait_for(self._wake.wait(), _DESK_PERIOD_S)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DESK_PERIOD_S):
+                    await self._wake.wait()
+
+    async def _subscribe_and_cancel(self) -> None:
+        for line in tuple(self._desk.lines.values()):
+            await self._qualify(line)
+        await self._cancel_all()
+        for kind in Kind:
+            for line in tuple(self._desk.lines.values()):
+                await self._subscribe(line, kind)
 
     async def _cancel_all(self) -> None:
         while self._cancels:
@@ -376,9 +381,7 @@ class Session:
                             filling[line.symbol] = asyncio.create_task(self._fill(line, wanted))
                 await asyncio.sleep(_DESK_PERIOD_S)
         finally:
-            for task in filling.values():
-                task.cancel()
-            await asyncio.gather(*filling.values(), return_exceptions=True)
+            await end(filling.values())
 
     async def _fill(self, line: SymbolLine, wanted: Wanted) -> None:
         clock, key = self._desk.clock, f"missing:{line.symbol}"

@@ -6,7 +6,7 @@ import pytest
 
 from core.base.backoff import Backoff
 from core.base.errors import FatalError
-from core.base.supervise import Supervisor
+from core.base.supervise import Supervisor, end
 
 SOON = 0.001
 
@@ -79,3 +79,35 @@ async def test_one_can_be_stopped_and_started_again_but_not_twice_at_once() -> N
     await asyncio.sleep(0)
     assert len(starts) == 2
     await supervisor.close()
+
+
+async def test_a_task_that_forgets_its_cancellation_ends_all_the_same() -> None:
+    forgotten = []
+
+    async def forgetful() -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if len(forgotten) == 2:
+                    raise
+                forgotten.append(1)
+
+    task = asyncio.create_task(forgetful())
+    await asyncio.sleep(0)
+    await end([task], again_s=0.01)
+    assert (task.cancelled(), len(forgotten)) == (True, 2)
+
+
+async def test_ending_tasks_does_not_mind_how_they_end() -> None:
+    async def fail() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise RuntimeError("at the end")
+
+    tasks = [asyncio.create_task(fail()), asyncio.create_task(asyncio.sleep(0))]
+    await asyncio.sleep(0)
+    await end(tasks)
+    assert isinstance(tasks[0].exception(), RuntimeError)
+    await end([])

@@ -84,7 +84,7 @@ def tapes(draw: st.DrawFn) -> list[Trade]:
     return trades
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(tapes(), st.randoms(use_true_random=False), st.integers(0, 9_000))
 def test_any_order_of_trades_and_time_gives_the_bars_of_a_plain_aggregation(
     trades: list[Trade], shuffle: random.Random, later: int
@@ -103,7 +103,7 @@ def test_any_order_of_trades_and_time_gives_the_bars_of_a_plain_aggregation(
     assert builder.dropped == 0
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(tapes(), st.randoms(use_true_random=False))
 def test_flags_do_not_depend_on_the_order_either(trades: list[Trade], shuffle: random.Random) -> None:
     shuffled = trades.copy()

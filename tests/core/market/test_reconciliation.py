@@ -87,7 +87,7 @@ def follow(builder: BarBuilder, told: list[object]) -> tuple[dict[int, tuple[flo
     return rows, flags
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(venues())
 def test_whoever_joins_in_the_middle_ends_up_with_the_venues_bars_and_no_difference(drawn: tuple[Venue, int, int]) -> None:
     venue, joined, seeded = drawn
@@ -98,7 +98,7 @@ def test_whoever_joins_in_the_middle_ends_up_with_the_venues_bars_and_no_differe
     assert not any(bits & BarFlag.PARTIAL for bits in flags.values())
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(venues(), st.randoms(use_true_random=False))
 def test_frames_that_overtake_each_other_end_in_the_same_bars(drawn: tuple[Venue, int, int], shuffle: random.Random) -> None:
     venue, joined, seeded = drawn

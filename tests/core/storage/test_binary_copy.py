@@ -21,7 +21,7 @@ ROW = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(ROW, max_size=30))
 def test_what_is_copied_in_is_read_back_bit_for_bit(postgres: EmbeddedServers, rows: list[tuple[object, ...]]) -> None:
     columns = {name: np.array([row[i] for row in rows], DTYPES[name]) for i, name in enumerate(KINDS)}

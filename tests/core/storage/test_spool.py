@@ -36,7 +36,7 @@ def segments(folder: Path) -> list[Path]:
 STEPS = st.lists(st.one_of(st.binary(max_size=150), st.integers(1, 400), st.just("reopen")), max_size=40)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_it_is_a_queue_whatever_is_appended_taken_and_reopened(
     steps: list[object], tmp_path_factory: pytest.TempPathFactory

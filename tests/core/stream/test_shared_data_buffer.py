@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.stream.shared_data_buffer import SharedDataBuffer
@@ -29,7 +29,6 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), STEPS)
 def test_it_holds_what_a_list_of_the_newest_rows_would(capacity: int, steps: list[tuple[str, float]]) -> None:
     buffer, model = SharedDataBuffer(capacity, 10), [row(100, 1)]

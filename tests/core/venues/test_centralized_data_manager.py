@@ -106,7 +106,7 @@ async def run_engine(shared_venue: Any, wait_until: Any) -> AsyncIterator[Callab
         config: StreamConfig | None = None,
         **options: Any,
     ) -> Engine:
-        config = config or StreamConfig(silence_s=1.0, history_rows=100)
+        config = config or StreamConfig(silence_s=10, history_rows=100)
         engine = Engine(venue or shared_venue, source, config, **options)
         engines.append(engine)
         if live:
@@ -203,7 +203,7 @@ async def test_a_silence_that_outlasts_the_new_subscription_costs_the_connection
 
 
 async def test_a_half_open_connection_is_replaced(run_engine: Any, wait_until: Any) -> None:
-    engine = await run_engine()
+    engine = await run_engine(config=StreamConfig(silence_s=1.0, history_rows=100))
     await engine.venue.fault(kind="half_open")
     await wait_until(lambda: engine.manager.binance.link.connects == 2, within_s=5)
     await wait_until(lambda: engine.state == "LIVE", within_s=5)

@@ -460,3 +460,16 @@ async def test_a_cancelled_link_closes_its_connection(scripted_server: Any, wait
         await task
     assert told.states[-1] == (LinkState.STOPPED, "stopped")
     await wait_until(lambda: scripted_server.sockets[0].closed)
+
+
+async def test_a_link_cancelled_while_its_connection_opens_leaves_none_behind(scripted_server: Any, wait_until: Any) -> None:
+    def cancel_once_open(state: LinkState, cause: str) -> None:
+        if state is LinkState.SYNCING:  # whoever waits for the opening has not had its turn yet
+            task.cancel()
+
+    link = Link("test", lambda: scripted_server.url, lambda *_: None, cancel_once_open, SystemClock())
+    task = asyncio.create_task(link.run())
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert link.state is LinkState.STOPPED
+    await wait_until(lambda: scripted_server.sockets and scripted_server.sockets[0].closed)

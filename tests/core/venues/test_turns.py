@@ -98,7 +98,7 @@ async def test_what_waits_can_be_had_at_once_or_forgotten(end: Callable[[Turns],
     assert owner.may_read == [False, True]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(1, 5), st.lists(st.one_of(st.integers(1, 12), st.sampled_from(["turn", "pause", "resume"])), max_size=30))
 def test_order_is_kept_and_no_turn_has_more_than_two_portions(per_turn: int, steps: list[int | str]) -> None:
     async def run() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.base.errors import BadInput
@@ -76,7 +76,6 @@ def test_the_table_of_py_vollib(shared_data: Path) -> None:
             np.testing.assert_allclose(values, column[name], rtol=1e-6, atol=1e-6, err_msg=name)
 
 
-@settings(deadline=None)
 @given(SPOTS, MONEYNESS, YEARS, RATES, RATES, VOLATILITIES)
 def test_put_call_parity_of_the_price_and_every_greek(
     spot: float, moneyness: float, years: float, rate: float, dividend: float, volatility: float
@@ -94,7 +93,6 @@ def test_put_call_parity_of_the_price_and_every_greek(
         assert difference == pytest.approx(expected.get(name, 0.0), rel=1e-12, abs=slack), name
 
 
-@settings(deadline=None)
 @given(SPOTS, MONEYNESS, YEARS, RATES, VOLATILITIES, st.booleans())
 def test_black_76_is_merton_with_the_rate_as_dividend_but_for_rho(
     future: float, moneyness: float, years: float, rate: float, volatility: float, is_call: bool

@@ -144,7 +144,7 @@ WIDTHS = st.sampled_from([1, 2, 12, 1_000])
 SIZES = st.integers(1, 260)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(st.integers(0, 2**32), SIZES, st.booleans(), CONFIGS, WIDTHS, st.data())
 def test_a_symbol_cut_anywhere_into_batches_is_talib_on_the_whole(
     seed: int, size: int, bars: bool, config: IndicatorConfig, width: int, data: st.DataObject
@@ -156,7 +156,7 @@ def test_a_symbol_cut_anywhere_into_batches_is_talib_on_the_whole(
     assert max(errors(ours, history, config).values()) < TOLERANCE
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 600), st.booleans(), WIDTHS, st.data())
 def test_each_of_many_mixed_symbols_is_talib_on_its_own_history(
     seed: int, count: int, size: int, bars: bool, width: int, data: st.DataObject

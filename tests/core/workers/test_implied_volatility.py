@@ -17,7 +17,6 @@ def state(price: float, strike: float, is_call: bool, years: float = 0.5, rate: 
     return VolatilityState(int(implied_volatility_76(price, 100.0, strike, years, rate, is_call).state))
 
 
-@settings(deadline=None)
 @given(
     st.floats(0.01, 1e6),
     st.floats(-2.0, 2.0),
@@ -130,7 +129,7 @@ def test_one_bad_price_costs_no_other_of_the_chain() -> None:
     ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.tuples(*[st.floats()] * 6, st.booleans()), min_size=1, max_size=8))
 @example([(0.0, 91_000.0, 90_000.0, 0.09, 7_546.0, 0.0, True)])
 @example([(5e-324, 5e-324, 5e-324, 5e-324, 0.0, 0.0, True)])

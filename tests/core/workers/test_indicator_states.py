@@ -32,7 +32,7 @@ def cut(batch: tuple[list[str], np.ndarray, np.ndarray, np.ndarray], start: int,
     return tuple(column[start:stop] for column in batch)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 300), st.integers(1, 30), st.sampled_from([1, 12, 999]), st.data())
 def test_another_worker_goes_on_exactly_where_a_state_was_taken(
     seed: int, size: int, symbols: int, width: int, data: st.DataObject
@@ -72,7 +72,7 @@ def test_a_full_table_gives_the_place_of_the_least_recently_used_symbol() -> Non
     assert (again.obv[0], again.vwap[0]) == (2.0, 7.0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 20), st.integers(1, 6))
 def test_a_batch_of_more_symbols_than_there_are_places_is_taken_in_parts(
     seed: int, size: int, symbols: int, places: int

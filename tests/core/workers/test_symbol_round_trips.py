@@ -24,7 +24,6 @@ def facts(symbol: Symbol) -> tuple[object, ...]:
     return symbol.kind, symbol.underlying, symbol.expiry, symbol.strike, symbol.right
 
 
-@settings(deadline=None)
 @given(st.from_regex(r"[A-Z][A-Z0-9]{0,5}", fullmatch=True), DAYS, st.integers(1, 99_999_999), RIGHTS, st.booleans())
 def test_occ(root: str, expiry: date, thousandths: int, right: str, padded: bool) -> None:
     text = f"{root.ljust(6) if padded else root}{expiry:%y%m%d}{right}{thousandths:08}"
@@ -34,7 +33,6 @@ def test_occ(root: str, expiry: date, thousandths: int, right: str, padded: bool
     assert parse(text, None, TODAY) == symbol
 
 
-@settings(deadline=None)
 @given(COINS, st.sampled_from(["", "_USDC"]), DAYS, st.integers(1, 900_000_000), RIGHTS)
 def test_deribit(coin: str, quote: str, expiry: date, thousandths: int, right: str) -> None:
     strike = thousandths / 1000
@@ -46,7 +44,6 @@ def test_deribit(coin: str, quote: str, expiry: date, thousandths: int, right: s
     assert option.quote == (quote[1:] or coin)
 
 
-@settings(deadline=None)
 @given(COINS, DAYS, st.sampled_from(["USDT", "USDC"]))
 def test_binance_delivery(coin: str, expiry: date, quote: str) -> None:
     linear = parse(f"{coin}{quote}_{expiry:%y%m%d}", None, TODAY)
@@ -55,7 +52,6 @@ def test_binance_delivery(coin: str, expiry: date, quote: str) -> None:
     assert (inverse.venue, inverse.quote, inverse.underlying) == ("BINANCE_COINM", "USD", coin)
 
 
-@settings(deadline=None)
 @given(COINS, st.sampled_from(["USDT", "USDC", "BTC", "ETH", "FDUSD", "TRY", "EUR"]))
 def test_binance_spot(coin: str, quote: str) -> None:
     assume(not (quote == "EUR" and coin.endswith("A")))
@@ -63,7 +59,6 @@ def test_binance_spot(coin: str, quote: str) -> None:
     assert (symbol.underlying, symbol.quote, symbol.kind) == (coin, quote, "spot")
 
 
-@settings(deadline=None)
 @given(
     st.from_regex(r"[A-Z0-9&-]{0,8}[A-Z&-]", fullmatch=True),
     st.dates(date(2025, 9, 1), date(2031, 12, 31)),
@@ -84,7 +79,6 @@ def test_indian_monthly(underlying: str, month: date, twentieths: int, right: st
     assert parse(f"{stem}FUT", segment, TODAY).expiry == expiry
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["NIFTY", "BANKNIFTY", "FINNIFTY", "MIDCPNIFTY", "NIFTYNXT50", "SENSEX", "SENSEX50", "BANKEX"]),
     st.dates(date(2019, 1, 1), date(2027, 12, 31)),
@@ -103,7 +97,6 @@ def test_indian_weekly(underlying: str, expiry: date, strike: int, right: str) -
         assert facts(symbol) == ("option", underlying, expiry, float(strike), right)
 
 
-@settings(deadline=None)
 @given(st.from_regex(r"[A-Z0-9]{0,2}[A-Z]", fullmatch=True), st.sampled_from(MONTH_CODES), st.integers(2025, 2031))
 def test_ib_future_codes(root: str, code: str, year: int) -> None:
     for digits in (str(year)[-1], str(year)[-2:]):
@@ -112,7 +105,6 @@ def test_ib_future_codes(root: str, code: str, year: int) -> None:
         assert symbol.month == f"{year}-{MONTH_CODES.index(code) + 1:02}"
 
 
-@settings(deadline=None)
 @given(
     st.text(max_size=45),
     st.sampled_from([None, "binance", "NFO", "NSE", "BFO", "SMART", "CME", "DERIBIT", "OPRA", "ibkr", "?"]),
@@ -175,7 +167,7 @@ VENUES = [
 ]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.sampled_from(REAL),
     st.sampled_from(VENUES),
@@ -196,7 +188,6 @@ def test_a_real_symbol_with_slips_gives_a_symbol_or_one_of_the_two_named_errors(
     assert (symbol.right is None) or symbol.kind == "option"
 
 
-@settings(deadline=None)
 @given(st.dates(date(2019, 1, 1), date(2031, 12, 31)), st.sampled_from(["NSE", "BSE"]))
 def test_a_monthly_expiry_is_a_trading_day_within_a_week_of_the_months_end_or_just_before(
     month: date, exchange: str

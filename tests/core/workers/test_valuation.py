@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import pytest
 import QuantLib as ql
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.base.clock import ManualClock
@@ -200,6 +200,11 @@ def state_of(**changes: object) -> tuple[VolatilityState, bool]:
         ({"underlying_price": math.inf}, VolatilityState.INVALID, False),
         ({"volatility": -0.1}, VolatilityState.INVALID, False),
         ({"volatility": math.inf}, VolatilityState.INVALID, False),
+        (
+            {"price": 1e200, "underlying_price": 1e200, "symbol": option("BTC-25DEC26-90000-C", "DERIBIT")},
+            VolatilityState.INVALID,
+            False,
+        ),
         ({"rate": math.inf}, VolatilityState.INVALID, False),
         ({"rate": math.nan, "volatility": 0.2}, VolatilityState.INVALID, False),
         ({"symbol": option("EX2G7 P4080", "CME")}, VolatilityState.NO_TERMS, False),  # only the month is told
@@ -243,7 +248,6 @@ def inputs(draw: st.DrawFn) -> OptionInput:
     )
 
 
-@settings(deadline=None)
 @given(st.lists(inputs(), min_size=1, max_size=12), st.data())
 def test_an_input_has_the_same_row_whatever_it_comes_with_and_numbers_only_with_a_volatility(
     batch: list[OptionInput], data: st.DataObject

@@ -170,7 +170,7 @@ async def open_desk(shared_venue: SimulatedHyperliquid) -> AsyncIterator[Callabl
 
     async def start(
         venue: SimulatedHyperliquid | None = None,
-        silence_s: float = 1.0,
+        silence_s: float = 10.0,
         times: LinkTimes | None = None,
         live: bool = True,
         **changed: Any,

@@ -19,7 +19,7 @@ from core.domain.market import Trade
 from core.stream import DataType, Policy, UnifiedDataStream
 from core.venues.connector import Address
 from core.venues.ibkr.connector import IbkrConnector
-from tests.patience import until
+from tests.patience import Deadline, until
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -127,15 +127,15 @@ class Rig:
     async def compare_books(self, *symbols: str) -> None:
         """Each book equals one that the simulator sent within the last seconds."""
         for symbol in symbols or self.trades:
-            for _ in range(100):
+            deadline = Deadline(5)
+            while True:
                 mine = self.stream.book(symbol)
                 told = await self.tws.get("book", symbol=symbol, recent=50)
                 theirs = [(b["bids"], b["asks"]) for b in (*told["recent"], told)]
                 if mine is not None and _top(mine.bids, mine.asks) in [_top(*b) for b in theirs]:
                     break
+                deadline.check(f"{symbol}: the book is none of the simulator's: {mine} {theirs[-1]}; {self.tell()}")
                 await asyncio.sleep(0.05)
-            else:
-                pytest.fail(f"{symbol}: the book is none of the simulator's: {mine} {theirs[-1]}; {self.tell()}")
 
 
 def _top(bids: Any, asks: Any) -> tuple[list[tuple[float, float]], ...]:

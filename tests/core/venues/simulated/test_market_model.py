@@ -53,7 +53,7 @@ def parents(draw: st.DrawFn) -> Bars:
 
 
 @given(parent=parents(), key=st.integers(0, 2**60), per=st.sampled_from([24, 60]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_children_always_add_up_to_their_parent_exactly(parent: Bars, key: int, per: int) -> None:
     children = divide(parent, random_shape(key, 1, per))
     whole = aggregate(children, np.zeros(1, np.int64), parent.index)
@@ -64,7 +64,7 @@ def test_children_always_add_up_to_their_parent_exactly(parent: Bars, key: int, 
 
 
 @given(parent=parents(), key=st.integers(0, 2**60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_trades_of_any_candle_meet_its_prices_and_its_volume(parent: Bars, key: int) -> None:
     orders, trades = TradeMaker(key, "X").make(parent)
     assert len(orders) == parent.orders[0]

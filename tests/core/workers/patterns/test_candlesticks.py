@@ -58,7 +58,7 @@ def test_bar_by_bar_detection_is_that_of_the_whole_history(minutes: pl.DataFrame
     assert {d.kind for d in whole} == {"breakout", "volume spike", "reversal", "candlestick"}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.data())
 def test_portions_do_not_matter(minutes: pl.DataFrame, portions: list[int], data: st.DataObject) -> None:
     rows = [Bar(*row) for row in minutes.slice(data.draw(st.integers(0, 3_000)), sum(portions)).iter_rows()]

@@ -30,7 +30,7 @@ def test_minutes_open_and_close_by_time_then_by_arrival() -> None:
     assert rows == [(5.0, 9.0, 5.0, 7.0, 4.0), (1.0, 1.0, 1.0, 1.0, 1.0)]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 4 * 60_000 - 1), st.integers(90, 110)), max_size=120),
     st.integers(1, 50),

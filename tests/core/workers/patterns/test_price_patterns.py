@@ -136,7 +136,7 @@ def slow_gaps(rows: list[Bar]) -> set[tuple[int, str]]:
     return out
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(walks())
 def test_vectorised_patterns_are_those_of_the_definitions(rows: list[Bar]) -> None:
     for find, slow in (

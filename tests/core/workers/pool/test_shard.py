@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import redis
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.storage.tick_tables import INDICATOR_NAMES, Packed
@@ -27,7 +27,6 @@ def some(count: int, first: int = 0) -> Packed:
     return rows
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 200), max_size=6))
 def test_a_shard_that_changes_hands_goes_on_as_if_it_had_not(cuts: list[int]) -> None:
     ticks = some(200)

@@ -45,14 +45,14 @@ class BareClient:
 
     async def until(self, found: Callable[[list[str]], bool], within_s: float = 5.0) -> list[str]:
         """The first message, present or coming, that fits."""
-        deadline = Deadline(within_s, lambda: f"such a message in {self.messages[-20:]}")
+        deadline = Deadline(within_s)
         seen = 0
         while True:
             for message in self.messages[seen:]:
                 if found(message):
                     return message
             seen = len(self.messages)
-            deadline.check()
+            deadline.check(lambda: f"such a message in {self.messages[-20:]}")
             await asyncio.sleep(0.005)
 
     async def at_least(self, count: int, within_s: float = 20.0) -> None:
