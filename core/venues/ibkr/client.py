@@ -304,17 +304,17 @@ class IbClient:
         """About `count` trades from an epoch second on; the library's `HistoricalTickLast`, oldest first."""
         self.sent += 1
         start = datetime.datetime.fromtimestamp(from_s, datetime.UTC)
-        waiting = self._ib.reqHistoricalTicksAsync(contract, start, "", count, "TRADES", False, False, [])
-        return list(await self._answer(waiting, timeout_s))
+        wanted: tuple[Any, ...] = (contract, start, "", count, "TRADES", False, False, [])
+        return list(await self._answer(lambda: self._ib.reqHistoricalTicksAsync(*wanted), timeout_s))
 
     async def contract_details(self, contract: Any, timeout_s: float) -> list[Any]:
         self.sent += 1
-        return list(await self._answer(self._ib.reqContractDetailsAsync(contract), timeout_s))
+        return list(await self._answer(lambda: self._ib.reqContractDetailsAsync(contract), timeout_s))
 
     async def current_time(self, timeout_s: float) -> int:
         """The venue's epoch second. Not to be asked while another such question is open: the library knows only one."""
         self.sent += 1
-        return epoch(await self._answer(self._ib.reqCurrentTimeAsync(), timeout_s))
+        return epoch(await self._answer(self._ib.reqCurrentTimeAsync, timeout_s))
 
     def allow_delayed(self) -> None:
         """From here on, what the account may not have live comes delayed (market data type 3)."""
@@ -323,15 +323,19 @@ class IbClient:
 
     async def account_summary(self, timeout_s: float) -> None:
         """Subscribe to the account values; they are in `account_values()` from then on."""
-        request_id = self._new_id()
-        answer = self._ib.wrapper.startReq(request_id)
-        self._ib.client.reqAccountSummary(request_id, "All", ",".join(("AccountType", *ACCOUNT_TAGS)))
-        await self._answer(answer, timeout_s)
+
+        def ask() -> Awaitable[Any]:
+            request_id = self._new_id()
+            answer: Awaitable[Any] = self._ib.wrapper.startReq(request_id)
+            self._ib.client.reqAccountSummary(request_id, "All", ",".join(("AccountType", *ACCOUNT_TAGS)))
+            return answer
+
+        await self._answer(ask, timeout_s)
 
     async def positions(self, timeout_s: float) -> None:
         """Subscribe to positions; they are in `positions_of(account)` from then on."""
         self.sent += 1
-        await self._answer(self._ib.reqPositionsAsync(), timeout_s)
+        await self._answer(self._ib.reqPositionsAsync, timeout_s)
 
     def account_values(self) -> list[tuple[str, str, str]]:
         """(account, tag, value)."""
@@ -344,13 +348,13 @@ class IbClient:
 
     async def answer(self, waiting: Awaitable[Any], timeout_s: float) -> Any:
         """The answer of a request made by `ask_history`."""
-        return await self._answer(waiting, timeout_s)
+        return await self._answer(lambda: waiting, timeout_s)
 
-    async def _answer(self, waiting: Awaitable[Any], timeout_s: float) -> Any:
-        """An answer of the library. Raises RequestRefused or VenueUnavailable."""
+    async def _answer(self, ask: Callable[[], Awaitable[Any]], timeout_s: float) -> Any:
+        """What the library answers to `ask()`. Raises RequestRefused or VenueUnavailable."""
         try:
             async with asyncio.timeout(timeout_s):
-                return await waiting
+                return await ask()
         except TimeoutError:
             raise VenueUnavailable(f"no answer within {timeout_s:g} s") from None
         except ConnectionError as error:

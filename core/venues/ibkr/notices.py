@@ -98,7 +98,13 @@ class Notices:
         for line in desk.lines.values():
             if rule.action is Action.RESTORED_LOST:
                 for kind in ALL:
-                    self._forget(line.subscriptions[kind])
+                    subscription = line.subscriptions[kind]
+                    # one that has not proved itself may have been asked for after the venue had lost the others: left
+                    # there, it would be served beside the next one, and a depth would cost a slot
+                    if subscription.is_demanded or kind is Kind.DEPTH:
+                        self._renew(line, kind)
+                    else:
+                        self._forget(subscription)
             else:
                 self.revive(line, ALL)
         self._hurry()

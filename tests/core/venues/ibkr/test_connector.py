@@ -32,6 +32,7 @@ RIGS: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "forbidden": (("--rate", "3"), {}),
     "closed": (("--closed",), {"silence_s": 1.5}),
     "thin": (("--rate", "0.02",), {"silence_s": 1.5}),
+    "lost": (("--rate", "3"), {"silence_s": 30.0}),
 }  # fmt: skip
 
 
@@ -246,6 +247,30 @@ async def test_a_thin_market_is_no_fault(rigs: Rigs) -> None:
     await asyncio.sleep(4)
     assert "AAPL@trades" not in str(made.connector.status()["incidents"])
     assert made.connector.desk.lines["AAPL"].subscriptions[Kind.TRADES].attempts == 0
+
+
+async def test_what_was_asked_for_while_subscriptions_were_lost_costs_no_depth_slot(rigs: Rigs) -> None:
+    made = await rigs("lost")
+
+    async def asked() -> int:
+        return sum((await made.tws.get("stats"))["subscription_requests"]["depth"].values())
+
+    before = await asked()
+    await made.tws.fault("delay", ms=1_500)
+    await made.tws.fault("connectivity_lost")
+    await made.tws.fault("restored_lost")
+    # the venue has lost all; we do not know yet, and ask for the books anew
+    for line in made.connector.desk.lines.values():
+        made.connector.session.renew(line, Kind.DEPTH)
+
+    async def are_asked_for() -> bool:
+        return await asked() >= before + len(SYMBOLS)
+
+    await until(are_asked_for)
+    await made.tws.fault("clear")
+    await made.until("told", lambda: any("(1101)" in i["detail"] for i in made.connector.status()["incidents"]), 5)
+    await made.until("books", lambda: all(made.stream.book(symbol) for symbol in SYMBOLS), 10)
+    assert "rate limit" not in made.kinds_since(0)
 
 
 async def test_an_unknown_contract_is_told_and_the_others_live(rigs: Rigs) -> None:

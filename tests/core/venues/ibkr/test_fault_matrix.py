@@ -123,11 +123,13 @@ async def no_history(rig: Rig) -> None:
 
 
 async def flood_of_1100(rig: Rig) -> None:
+    connects = rig.connector.connects
     for _ in range(20):
         await rig.tws.fault("connectivity_lost")
     await asyncio.sleep(0.5)
     mine = [i for i in rig.connector.desk.incidents.snapshot() if i.start_ms >= rig.broken_ms]
-    assert sum("1100" in i.cause for i in mine) == 1
+    # once a connection: on a busy machine the flood lasts long enough for another one
+    assert 1 <= sum("1100" in i.cause for i in mine) <= 1 + rig.connector.connects - connects
 
 
 FAULTS = (
