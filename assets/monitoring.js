@@ -141,7 +141,8 @@ window.quintet.monitoring = (() => {
       key: `${i.component} ${i.start_ms} ${i.cause}`, level: i.end_ms ? null : "bad", title: i.detail || null,
       cells: [
         { text: format.stamp(i.start_ms), title: format.utc(i.start_ms), class: "num" },
-        i.end_ms ? format.millis(i.end_ms - i.start_ms) : { text: "open", level: "bad" }, i.component, i.cause,
+        i.end_ms ? format.millis(i.end_ms - i.start_ms) : { text: "open", level: "bad" }, i.component,
+        { text: i.cause, title: i.detail ? `${i.cause}: ${i.detail}` : i.cause, class: "cause-cell" },
       ],
     })));
   }

@@ -39,7 +39,7 @@ window.quintet.workerRows = (() => {
         slow(batch.p50), slow(batch.p99), format.si(worker.processed), { text: format.si(worker.errors), level: worker.errors ? "warn" : null },
         { text: worker.last_error || "none", title: worker.last_error || null, class: "cause-cell" },
         { text: CORES[worker.core_kind] || worker.core_kind || format.NONE, title: worker.core_kind ? `${worker.core_kind} core` : null },
-        { text: shards.length ? ranges(shards) : "none", title: owns + faults, level: faults ? "warn" : null, class: "shards-cell" },
+        { text: shards.length ? ranges(shards) : "none", title: owns + faults, level: worker.refused ? "warn" : null, class: "shards-cell" },
         { text: format.age(Math.max(0, now - passed - worker.age_ms - worker.since_ms)), title: `since ${format.stamp(worker.since_ms)}` },
         { text: format.age(worker.age_ms + passed), level: level === "bad" ? "bad" : null },
       ],
