@@ -21,7 +21,10 @@ async def end(tasks: "Collection[asyncio.Task[Any]]", again_s: float = 3.0) -> N
     while pending:
         for task in pending:
             task.cancel()
-        _, pending = await asyncio.wait(pending, timeout=again_s)
+        done, pending = await asyncio.wait(pending, timeout=again_s)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # taken note of, so that nobody complains of it later
 
 
 class Supervisor:
